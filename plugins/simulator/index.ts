@@ -1,0 +1,6 @@
+import type { DriverFactory } from '#driver';
+import { SimulatorDriver } from './simulator-driver.ts';
+
+const createSimulator: DriverFactory = (host) => new SimulatorDriver(host);
+
+export default createSimulator;
