@@ -5,6 +5,8 @@ import type { Clock } from '../model/clock.ts';
 const syncFlags = ['/run/systemd/timesync/synchronized', '/run/chrony/synchronized'];
 /** Node has no adjtimex: the flag files are looked at this often. */
 const syncCheckMs = 10_000;
+/** Node fires a timer of more than 31 bits at once: https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** The clock of the machine. */
 export class SystemClock implements Clock {
@@ -35,7 +37,7 @@ export class SystemClock implements Clock {
   }
 
   setTimeout(fn: () => void, ms: number): Disposable {
-    const timer = setTimeout(fn, ms).unref();
+    const timer = setTimeout(fn, Math.min(ms, longestTimerMs)).unref();
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }

@@ -1,17 +1,32 @@
+import type { Clock } from '../model/clock.ts';
 import { GatewayError } from '../model/errors.ts';
 
+type Timers = Pick<Clock, 'setTimeout'>;
+
+/** Timers that keep the process alive: a wait during the stop must not end with the process. */
+const processTimers: Timers = {
+  setTimeout(fn, ms) {
+    const timer = setTimeout(fn, ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
+};
+
 /** Resolves after a time; rejects at once with the signal's reason when it aborts. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+export function sleep(
+  ms: number,
+  signal?: AbortSignal,
+  timers: Timers = processTimers,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(signal.reason);
       return;
     }
     const stop = () => {
-      clearTimeout(timer);
+      timer[Symbol.dispose]();
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = timers.setTimeout(() => {
       signal?.removeEventListener('abort', stop);
       resolve();
     }, ms);
@@ -24,10 +39,11 @@ export async function withDeadline<Result>(
   what: string,
   ms: number,
   work: Promise<Result>,
+  timers: Timers = processTimers,
 ): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Disposable | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
+    timer = timers.setTimeout(
       () => reject(new GatewayError('DEADLINE', `${what} took longer than ${ms} ms`)),
       ms,
     );
@@ -35,6 +51,6 @@ export async function withDeadline<Result>(
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    timer?.[Symbol.dispose]();
   }
 }
