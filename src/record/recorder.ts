@@ -164,6 +164,19 @@ export class Recorder implements RecordSink, Part {
     return this.#points.records(device).flatMap((record) => latestValue(record, now));
   }
 
+  /** How many points have a fresh value, and how many of those a good one. */
+  freshness(): { readonly fresh: number; readonly good: number } {
+    const now = this.#options.clock.monotonic();
+    let fresh = 0;
+    let good = 0;
+    for (const record of this.#points.records()) {
+      if (record.latest === undefined || isStale(record, now)) continue;
+      fresh += 1;
+      if (record.latest.quality === 'good') good += 1;
+    }
+    return { fresh, good };
+  }
+
   /** Scales and judges results that were read on demand, without telling them. */
   judge(device: DeviceId, results: RawGroup['results']): readonly LatestValue[] {
     const now = this.#options.clock.monotonic();
@@ -234,17 +247,24 @@ export class Recorder implements RecordSink, Part {
 
 /** Older than this many intervals is stale. */
 const staleAfterIntervals = 3;
+/** A short interval does not make a value stale because one poll came a little late. */
+const staleGraceMs = 1_000;
+
+function isStale({ intervalMs, latestAt }: PointRecord, now: number): boolean {
+  return (
+    intervalMs !== undefined && now - latestAt > staleAfterIntervals * intervalMs + staleGraceMs
+  );
+}
 
 function latestValue(record: PointRecord, now: number): LatestValue[] {
-  const { latest, point, intervalMs } = record;
+  const { latest, point } = record;
   if (latest === undefined) return [];
-  const ageMs = Math.max(0, now - record.latestAt);
   return [
     {
       ...latest,
       ...(point.unit === undefined ? {} : { unit: point.unit }),
-      ageMs: Math.round(ageMs),
-      stale: intervalMs !== undefined && ageMs > staleAfterIntervals * intervalMs + 1_000,
+      ageMs: Math.round(Math.max(0, now - record.latestAt)),
+      stale: isStale(record, now),
     },
   ];
 }
