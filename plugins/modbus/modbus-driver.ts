@@ -1,0 +1,180 @@
+import type {
+  ConfigIssue,
+  DeviceConfig,
+  Driver,
+  DriverHealth,
+  DriverHost,
+  Json,
+  PointRequest,
+  PointResult,
+} from '#driver';
+import { BlockReader, type Outcome } from './block-reader.ts';
+import type { Link } from './link.ts';
+import { ModbusDevice, type ReadPlan, sameJson } from './modbus-device.ts';
+import { abortError, ModbusError } from './modbus-error.ts';
+import { resultOf } from './point-result.ts';
+import { deviceSettings, type TcpSettings, tcpSettings } from './settings.ts';
+import { validateDevice } from './validate-device.ts';
+import { validateLink } from './validate-link.ts';
+
+/** Makes the medium of a driver from its settings. */
+export type LinkOpener = (host: DriverHost, settings: TcpSettings, isShared: () => boolean) => Link;
+
+/**
+ * The Modbus driver of one link. The link heals itself: after connect() the host is not told of a
+ * lost connection, the next read opens it again (docs/adr/0012).
+ */
+export class ModbusDriver implements Driver {
+  readonly #host: DriverHost;
+  readonly #makeLink: LinkOpener;
+  readonly #devices = new Map<string, ModbusDevice>();
+  /** Devices that came before the link was connected. */
+  readonly #waiting = new Map<string, DeviceConfig>();
+  #config: Json = null;
+  #settings: TcpSettings | undefined;
+  #link: Link | undefined;
+
+  constructor(host: DriverHost, makeLink: LinkOpener) {
+    this.#host = host;
+    this.#makeLink = makeLink;
+  }
+
+  async connect(config: Json, signal: AbortSignal): Promise<void> {
+    await this.close();
+    const settings = tcpSettings(config);
+    const link = this.#makeLink(this.#host, settings, () => this.#isShared());
+    // Known before it is open, so that close() can call the opening off.
+    this.#link = link;
+    this.#settings = settings;
+    this.#config = config;
+    try {
+      await link.open(signal);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+    for (const { id, config } of [...this.#devices.values()]) {
+      this.#devices.set(id, new ModbusDevice(config, settings));
+    }
+    for (const device of this.#waiting.values()) this.#add(device, settings);
+    this.#waiting.clear();
+  }
+
+  async close(): Promise<void> {
+    await this.#link?.close();
+  }
+
+  validateDevice(device: DeviceConfig): ReadonlyArray<ConfigIssue> {
+    return validateDevice(device);
+  }
+
+  validateLink(link: Json, devices: ReadonlyArray<DeviceConfig>): ReadonlyArray<ConfigIssue> {
+    return validateLink(link, devices);
+  }
+
+  async addDevice(device: DeviceConfig, _signal: AbortSignal): Promise<void> {
+    if (this.#settings !== undefined) {
+      this.#add(device, this.#settings);
+      return;
+    }
+    deviceSettings(device, { timeoutMs: 0, interRequestMs: 0 });
+    this.#waiting.set(device.id, device);
+  }
+
+  async removeDevice(deviceId: string): Promise<void> {
+    this.#waiting.delete(deviceId);
+    this.#devices.delete(deviceId);
+  }
+
+  async reconfigure(
+    change: { readonly link?: Json; readonly device?: DeviceConfig },
+    signal: AbortSignal,
+  ): Promise<'applied' | 'reopen'> {
+    if (change.device !== undefined) await this.addDevice(change.device, signal);
+    return change.link === undefined || sameJson(change.link, this.#config) ? 'applied' : 'reopen';
+  }
+
+  async read(
+    deviceId: string,
+    points: ReadonlyArray<PointRequest>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyArray<PointResult>> {
+    const device = this.#devices.get(deviceId);
+    const link = this.#link;
+    const settings = this.#settings;
+    if (signal.aborted) throw abortError(signal);
+    if (link === undefined || settings === undefined || link.state === 'closed') {
+      throw new ModbusError('closed', 'the link is not open');
+    }
+    if (device === undefined) {
+      throw new ModbusError('internal', `device ${deviceId} was never added to this link`);
+    }
+    const plan = device.planFor(points, this.#host.monotonic());
+    const reader = new BlockReader(this.#host, link, device, signal, (code) =>
+      this.#host.metric('exceptions_total', 1, { code: String(code) }),
+    );
+    try {
+      const outcomes = await reader.read(plan.blocks, settings.window);
+      device.lastGood = this.#host.now();
+      device.consecutiveFailures = 0;
+      return this.#results(plan, outcomes);
+    } catch (error) {
+      device.consecutiveFailures += 1;
+      throw error;
+    } finally {
+      this.#tellCounts(link);
+    }
+  }
+
+  health(): DriverHealth {
+    const state = this.#link?.state ?? 'closed';
+    const devices = Object.fromEntries(
+      [...this.#devices.values()].map(({ id, lastGood, consecutiveFailures }) => [
+        id,
+        { consecutiveFailures, ...(lastGood !== undefined && { lastGood }) },
+      ]),
+    );
+    if (state === 'closed') return { status: 'down', detail: 'the link is closed', devices };
+    const where = `${this.#settings?.host}:${this.#settings?.port}`;
+    if (state !== 'open') return { status: 'down', detail: `no connection to ${where}`, devices };
+    const failing = Object.values(devices).filter((device) => device.consecutiveFailures > 0);
+    return failing.length === 0
+      ? { status: 'ok', devices }
+      : {
+          status: 'degraded',
+          detail: `${failing.length} of ${this.#devices.size} devices do not answer`,
+          devices,
+        };
+  }
+
+  #add(config: DeviceConfig, settings: TcpSettings): void {
+    const known = this.#devices.get(config.id);
+    // What a device refused is worth keeping when nothing about it has changed.
+    if (known !== undefined && sameJson(known.config, config)) return;
+    this.#devices.set(config.id, new ModbusDevice(config, settings));
+  }
+
+  #isShared(): boolean {
+    const units = new Set<number>();
+    for (const { settings } of this.#devices.values()) units.add(settings.unit);
+    return units.size > 1;
+  }
+
+  #results(plan: ReadPlan, outcomes: ReadonlyMap<string, Outcome>): ReadonlyArray<PointResult> {
+    const now = this.#host.now();
+    return plan.asked.map(({ pointId, point }) => resultOf(pointId, point, plan, outcomes, now));
+  }
+
+  #tellCounts(link: Link): void {
+    const counts = link.takeCounts();
+    const tell = (name: string, value: number) => {
+      if (value > 0) this.#host.metric(name, value);
+    };
+    tell('requests_total', counts.requests);
+    tell('timeouts_total', counts.timeouts);
+    tell('late_total', counts.late);
+    tell('foreign_total', counts.foreign);
+    tell('bad_frames_total', counts.badFrames);
+    tell('reconnects_total', counts.reconnects);
+  }
+}
