@@ -22,7 +22,9 @@ export class SimulatorDriver implements Driver {
   readonly #host: DriverHost;
   readonly #devices = new Map<string, { readonly listener?: number }>();
   #site: SimulatedSite | undefined;
-  #opening: { readonly abort: AbortController; readonly settled: Promise<unknown> } | undefined;
+  #opening: Promise<unknown> | undefined;
+  /** Ended by close(), so that a connect() under way does not leave anything open. */
+  #life = new AbortController();
   #failure: string | undefined;
 
   constructor(host: DriverHost) {
@@ -30,25 +32,23 @@ export class SimulatorDriver implements Driver {
   }
 
   async connect(config: Json, signal: AbortSignal): Promise<void> {
-    await this.close();
+    const closed = this.close();
+    const life = this.#life.signal;
+    await closed;
     const [issue] = linkIssues(config);
     if (issue !== undefined) {
       throw driverError('bad-address', `${issue.path.replace('/link', '')}: ${issue.message}`);
     }
     const site = new SimulatedSite(linkConfig(config), this.#host);
-    const abort = new AbortController();
-    const opened = site.open(AbortSignal.any([signal, abort.signal]));
-    this.#opening = { abort, settled: opened.catch(() => undefined) };
+    const opened = site.open(AbortSignal.any([signal, life]));
+    this.#opening = opened.catch(() => undefined);
     try {
       await opened;
+      life.throwIfAborted();
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : String(error);
-      const kind = error instanceof EndpointError ? 'link-down' : 'closed';
-      throw driverError(kind, this.#failure);
-    }
-    if (abort.signal.aborted) {
       await site.close();
-      throw driverError('closed', 'the link was closed while it was being opened');
+      this.#failure = error instanceof Error ? error.message : String(error);
+      throw driverError(error instanceof EndpointError ? 'link-down' : 'closed', this.#failure);
     }
     this.#failure = undefined;
     this.#opening = undefined;
@@ -60,10 +60,11 @@ export class SimulatorDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    this.#life.abort(new Error('the link was closed while it was being opened'));
+    this.#life = new AbortController();
     const opening = this.#opening;
     this.#opening = undefined;
-    opening?.abort.abort(new Error('the link was closed while it was being opened'));
-    await opening?.settled;
+    await opening;
     const site = this.#site;
     this.#site = undefined;
     await site?.close();
