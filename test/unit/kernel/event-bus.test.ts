@@ -10,15 +10,16 @@ function open() {
   return { bus, failed };
 }
 
+/** An async function fits the type of a listener; lint rules forbid it, plain JavaScript does not. */
+const rejecting = (() => Promise.reject(new Error('second'))) as () => void;
+
 test('a listener that throws neither stops the others nor the one who told', async (t) => {
   const { bus, failed } = open();
   const heard: string[] = [];
   bus.on('config-applied', () => {
     throw new Error('first');
   });
-  bus.on('config-applied', async () => {
-    throw new Error('second');
-  });
+  bus.on('config-applied', rejecting);
   bus.on('config-applied', (revision) => heard.push(revision));
 
   bus.emit('config-applied', 'r1');
