@@ -79,24 +79,21 @@ function typedDecoder(point: ModbusPoint, size: 2 | 4 | 8): Decoder {
     return (data, start) => named(point, unsigned(data, start, size) === 0n ? 0n : 1n, Boolean);
   }
   const read = readers[point.type];
-  if (point.states !== undefined) {
-    return (data, start) => {
-      const value = read(data, start);
-      if (typeof value === 'number' && !Number.isInteger(value)) return notANumber(value);
-      return named(point, BigInt(value), () =>
-        typeof value === 'bigint' ? asNumber(value) : value,
-      );
-    };
-  }
   const { nan, infinite } = point.notAvailable;
   return (data, start) => {
     const value = read(data, start);
-    if (typeof value === 'bigint') return { value: asNumber(value) };
-    if (Number.isFinite(value)) return { value };
+    if (typeof value === 'bigint') return named(point, value, asNumber);
+    if (Number.isFinite(value)) return point.states === undefined ? { value } : state(point, value);
     return (Number.isNaN(value) ? nan : infinite)
       ? missing('not-available', `the device sent ${value}`)
       : notANumber(value);
   };
+}
+
+/** Some meters send the numbers of states as floats. */
+function state(point: ModbusPoint, value: number): Decoded {
+  if (Number.isInteger(value)) return named(point, BigInt(value), asNumber);
+  return { value, doubt: 'unknown-state', detail: `${value} is no number of a state` };
 }
 
 type NumberReader = (data: Buffer, start: number) => number | bigint;

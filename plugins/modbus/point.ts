@@ -76,7 +76,6 @@ export const registersOf: Readonly<Record<PointType, 0 | 1 | 2 | 4>> = {
 const types = Object.keys(registersOf) as PointType[];
 const encodings: readonly TextEncoding[] = ['ascii', 'utf8', 'latin1', 'utf16'];
 const withoutNumber: readonly PointType[] = ['string', 'bytes', 'bool'];
-const withFraction: readonly PointType[] = ['float16', 'float32', 'float64'];
 
 type Keys = Readonly<Record<string, Json | undefined>>;
 
@@ -180,11 +179,12 @@ function checkPicking(
   if (keys.shift !== undefined && mask === undefined) {
     throw new PointError('shift', 'shift works together with mask, such as mask: 0x0F00, shift: 8');
   }
-  for (const key of ['enum', 'flags'] as const) {
-    const fits = key === 'enum' ? !withFraction.includes(type) : type !== 'bool';
-    if (keys[key] !== undefined && (!fits || type === 'string' || type === 'bytes')) {
-      throw new PointError(key, `${key} needs an integer type, not ${type}`);
-    }
+  const isText = type === 'string' || type === 'bytes';
+  if (keys.enum !== undefined && isText) {
+    throw new PointError('enum', `enum names numbers, but ${type} is none`);
+  }
+  if (keys.flags !== undefined && (!whole || type === 'bool')) {
+    throw new PointError('flags', `flags need an integer type such as uint16, not ${type}`);
   }
   if (scalePoint(keys.scale) !== undefined && withoutNumber.includes(type)) {
     throw new PointError('scale', `${type} cannot be scaled`);

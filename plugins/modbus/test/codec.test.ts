@@ -55,7 +55,8 @@ const wrong: ReadonlyArray<readonly [keys: { [key: string]: Json }, key: string,
   [{ type: 'uint16', bit: 16 }, 'bit', /0 to 15/],
   [{ type: 'uint16', mask: 0x1_0000 }, 'mask', /wider/],
   [{ type: 'uint16', shift: 4 }, 'shift', /mask/],
-  [{ type: 'float32', enum: { 0: 'off' } }, 'enum', /integer type/],
+  [{ type: 'bytes', len: 2, enum: { 0: 'off' } }, 'enum', /names numbers/],
+  [{ type: 'float32', flags: { 0: 'fan' } }, 'flags', /integer type/],
 ];
 
 for (const [index, [keys, key, words]] of wrong.entries()) {
@@ -218,6 +219,10 @@ test('bits, masks, states and flags are taken out of a register', (t) => {
   t.deepEqual(decode({ type: 'uint16', mask: 0xf0, shift: 4, enum: { 3: 'eco' } }, '0035'), {
     value: 'eco',
   });
+  const asFloat = { type: 'float32', enum: { 2: '9600' }, notAvailable: ['nan'] };
+  t.deepEqual(decode(asFloat, '40000000'), { value: '9600' });
+  t.like(decode(asFloat, '40200000'), { value: 2.5, doubt: 'unknown-state' });
+  t.like(decode(asFloat, '7fc00000'), { missing: 'not-available' });
   const flags = { type: 'uint16', flags: { 3: 'fan', 0: 'overheated' } };
   t.deepEqual(decode(flags, '0009'), { value: 'overheated,fan' });
   t.deepEqual(decode(flags, '0000'), { value: '' });
