@@ -40,7 +40,7 @@ export class SimulatorDriver implements Driver {
       throw driverError('bad-address', `${issue.path.replace('/link', '')}: ${issue.message}`);
     }
     const site = new SimulatedSite(linkConfig(config), this.#host);
-    const opened = site.open(AbortSignal.any([signal, life]));
+    const opened = site.open(signal);
     this.#opening = opened.catch(() => undefined);
     try {
       await opened;

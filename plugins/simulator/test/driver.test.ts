@@ -3,7 +3,9 @@ import { createServer } from 'node:net';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import type { DeviceConfig, DriverError, DriverHost, Json } from '#driver';
+import { freePort } from '../../../test/support/free-port.ts';
 import createSimulator from '../index.ts';
+import { SimulatedSite } from '../site.ts';
 import { standaloneRuntime } from '../standalone.ts';
 import { RawClient, request } from './raw-client.ts';
 
@@ -139,6 +141,14 @@ test('a port that is taken rejects with words about it and leaves nothing open',
   t.regex(error.message, new RegExp(`127\\.0\\.0\\.1:${port}: another program has this port`));
   t.is(driver.health().detail, error.message);
   t.deepEqual(await discover(driver), []);
+});
+
+test('a site that cannot be opened as a whole is not open at all', async (t) => {
+  const free = await freePort();
+  const config = { listeners: [free, free].map((port) => ({ port, units: [] })) };
+  const site = new SimulatedSite(config, standaloneRuntime());
+  await t.throwsAsync(site.open(soon()), { name: 'EndpointError' });
+  await t.throwsAsync(RawClient.open(free), { code: 'ECONNREFUSED' });
 });
 
 test('closing while it opens leaves nothing open', async (t) => {

@@ -43,9 +43,8 @@ test('late: the answer comes after those to later requests, and poisoned if so w
 
 test('slow: the answer is clean and what is behind it waits', async (t) => {
   const { client } = await withFaults(t, { kind: 'slow', ms: 60, limit: 1 });
-  client.send(read(1), read(2));
-  t.is((await client.frame()).readUInt16BE(0), 1);
-  t.is((await client.frame()).readUInt16BE(0), 2);
+  client.send(Buffer.concat([1, 2, 3, 4].map((n) => read(n))));
+  for (const n of [1, 2, 3, 4]) t.is((await client.frame()).readUInt16BE(0), n);
 });
 
 test('exception: the request is refused with the code and not carried out', async (t) => {

@@ -32,6 +32,15 @@ test('whoever does not speak Modbus/TCP is cut off, and the others are not distu
   t.is(site.counters()?.connections, 1);
 });
 
+test('a client that ends its half of the connection gets its answers and is let go', async (t) => {
+  const { port, site } = await openListener(t, { units: [imageUnit(1)] });
+  const half = await RawClient.open(port);
+  half.socket.end(Buffer.concat([good, good]));
+  await half.closed();
+  t.is(half.unread.length, 22);
+  await until(() => site.counters()?.connections === 1);
+});
+
 test('random bytes never crash it, whatever it makes of them', async (t) => {
   const { client, port } = await openListener(t, { units: [imageUnit(1)] });
   let state = 1;
@@ -68,7 +77,7 @@ test('at most as many connections as allowed, and place again when one leaves', 
 
 test('a client that begins a frame and never completes it is cut off', async (t) => {
   const { clock, runtime, inspect } = inspected();
-  const { client, port } = await openListener(t, { units: [imageUnit(1)] }, runtime);
+  const { client, port, site } = await openListener(t, { units: [imageUnit(1)] }, runtime);
   const drip = await RawClient.open(port);
   const frame = Buffer.concat([good, good]);
   for (let n = 0; n < good.length + 3; n++) {
@@ -77,9 +86,15 @@ test('a client that begins a frame and never completes it is cut off', async (t)
   }
   // The first frame was complete and is answered; the second one has begun.
   await drip.frame();
-  clock.advance(10_001);
+  const lump = await RawClient.open(port);
+  lump.send(frame.subarray(0, good.length + 3));
+  await lump.frame();
+  clock.advance(9_999);
   inspect();
-  await drip.closed();
+  t.is(site.counters()?.cutOff, 0);
+  clock.advance(2);
+  inspect();
+  await Promise.all([drip.closed(), lump.closed()]);
   t.is((await client.ask(good)).readUInt16BE(9), 0x1000);
 });
 

@@ -11,6 +11,20 @@ const models = [
   { model: 'pump', fields: pumpFields },
 ] as const;
 
+test('no phase of a meter can be taken for another one, of this lane or any other', (t) => {
+  for (const what of ['voltage', 'current']) {
+    const bands = Array.from({ length: lanes }, (_, seed) => bandsOf('meter', seed)).flatMap(
+      (all) => [1, 2, 3].map((phase) => all[`ac.l${phase}.${what}`]!),
+    );
+    let last = 0;
+    for (const band of bands) {
+      if (band.kind !== 'interval') return t.fail(what);
+      t.true(band.min > last, `${what} ${band.min}`);
+      last = band.max;
+    }
+  }
+});
+
 for (const { model, fields } of models) {
   test(`a ${model} says the same for the same seed and time`, (t) => {
     t.deepEqual(valuesAt(model, 5, day + 12_345), valuesAt(model, 5, day + 12_345));
