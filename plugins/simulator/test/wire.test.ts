@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import modbusSerial from 'modbus-serial';
+import { findPeer } from '../../../test/support/find-peer.ts';
 import { exceptions } from '../models/unit.ts';
-import { findMbpoll } from './find-mbpoll.ts';
+
 import { imageUnit, openListener } from './open-site.ts';
 import { request } from './raw-client.ts';
 
 const run = promisify(execFile);
-const mbpoll = findMbpoll();
+const mbpoll = findPeer('mbpoll');
 const withMbpoll = mbpoll === undefined ? test.skip : test;
 const skipped = mbpoll === undefined ? ' (skipped: mbpoll is not installed)' : '';
 
