@@ -1,0 +1,61 @@
+import path from 'node:path';
+import { GatewayError } from '../model/errors.ts';
+
+/** What systemd tells a service in its environment. */
+export interface SystemdEnvironment {
+  /** Where messages go; undefined when not started by systemd with Type=notify. */
+  readonly notifySocket?: string;
+  /** Milliseconds after which a silent service is killed. */
+  readonly watchdogMs?: number;
+  /** Folder of LoadCredential=. */
+  readonly credentials?: string;
+}
+
+/**
+ * Reads what systemd tells and removes it from the environment, so that no child process can speak
+ * in the name of the gateway (sd_notify(3) advises this).
+ */
+export function takeSystemdEnvironment(
+  env: NodeJS.ProcessEnv,
+  pid: number = process.pid,
+): SystemdEnvironment {
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, CREDENTIALS_DIRECTORY } = env;
+  delete env.NOTIFY_SOCKET;
+  delete env.WATCHDOG_USEC;
+  delete env.WATCHDOG_PID;
+  const usec = Number(WATCHDOG_USEC);
+  const meant = WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === pid;
+  return {
+    // "@" begins an abstract socket, "/" a path; systemd uses no other.
+    ...(NOTIFY_SOCKET !== undefined &&
+      /^[@/]/.test(NOTIFY_SOCKET) && { notifySocket: NOTIFY_SOCKET }),
+    ...(meant && Number.isFinite(usec) && usec > 0 && { watchdogMs: usec / 1_000 }),
+    ...(CREDENTIALS_DIRECTORY !== undefined &&
+      CREDENTIALS_DIRECTORY !== '' && { credentials: CREDENTIALS_DIRECTORY }),
+  };
+}
+
+/**
+ * Paths at which a credential may be, in the order to try them. A folder loaded by
+ * `LoadCredential=secrets:/etc/riser/secrets` gives each file the name `secrets_<file>`
+ * (systemd.exec(5)). Throws SECRET_UNRESOLVED for a name that is no file name, or without systemd.
+ */
+export function credentialPaths(
+  name: string,
+  { credentials }: SystemdEnvironment,
+): readonly string[] {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$/.test(name)) {
+    throw new GatewayError(
+      'SECRET_UNRESOLVED',
+      `${JSON.stringify(name.slice(0, 80))} is no name of a credential: it takes letters, digits, dots and dashes`,
+    );
+  }
+  if (credentials === undefined) {
+    throw new GatewayError(
+      'SECRET_UNRESOLVED',
+      `credential "${name}" needs systemd, and the gateway was not started by it`,
+      { facts: { credential: name } },
+    );
+  }
+  return [path.join(credentials, name), path.join(credentials, `secrets_${name}`)];
+}
