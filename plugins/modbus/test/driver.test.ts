@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
+import modbusSerial from 'modbus-serial';
 import type { DeviceConfig, Driver, DriverError, Json, PointRequest, PointResult } from '#driver';
+import { freePort } from '../../../test/support/free-port.ts';
 import modbusTcp from '../index.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 import { bits, exception, type Peer, type PeerRequest, registers, startPeer } from './peer.ts';
@@ -41,7 +44,10 @@ async function openBench(
   const driver = modbusTcp(host);
   t.teardown(() => driver.close());
   for (const one of devices) await driver.addDevice(one, soon());
-  await driver.connect({ host: '127.0.0.1', port: peer.port, timeoutMs: 150, ...config }, soon());
+  await driver.connect(
+    { host: '127.0.0.1', port: peer.port, timeoutMs: 10_000, ...config },
+    soon(),
+  );
   return { driver, host, peer };
 }
 
@@ -241,7 +247,7 @@ for (const code of [10, 11]) {
 }
 
 test('a silent device costs one timeout, however many requests its points need', async (t) => {
-  const { driver, peer, host } = await openBench(t, () => undefined);
+  const { driver, peer, host } = await openBench(t, () => undefined, { timeoutMs: 100 });
   const points = [0, 100, 200, 300].map((addr) => uint16(addr));
   t.like(await failure(driver.read('meter', points, soon())), { kind: 'timeout' });
   t.is(peer.requests.length, 1);
@@ -250,7 +256,9 @@ test('a silent device costs one timeout, however many requests its points need',
 });
 
 test('registers that are never answered do not starve the others', async (t) => {
-  const { driver } = await openBench(t, (request) => request.address !== 0 && right(request));
+  const { driver } = await openBench(t, (request) => request.address !== 0 && right(request), {
+    timeoutMs: 400,
+  });
   const points = [0, 100, 200].map((addr) => uint16(addr));
   t.like(await failure(driver.read('meter', points, soon())), { kind: 'timeout' });
   for (let cycle = 0; cycle < 3; cycle++) {
@@ -260,7 +268,7 @@ test('registers that are never answered do not starve the others', async (t) => 
 });
 
 test('a lost answer is asked for again as often as the device says', async (t) => {
-  const meter = { ...device('meter', 1), address: { unit: 1, retries: 2, timeoutMs: 60 } };
+  const meter = { ...device('meter', 1), address: { unit: 1, retries: 2, timeoutMs: 400 } };
   const { driver, peer } = await openBench(
     t,
     (request) => request.index > 1 && right(request),
@@ -348,12 +356,47 @@ test('devices come and go while the link is open', async (t) => {
   t.is(peer.requests.at(-1)?.unit, 8);
   await driver.removeDevice('pump');
   t.like(await failure(driver.read('pump', [uint16(3)], soon())), { kind: 'internal' });
-  const link = { host: '127.0.0.1', port: peer.port, timeoutMs: 150 };
+  const link = { host: '127.0.0.1', port: peer.port, timeoutMs: 10_000 };
   t.is(await driver.reconfigure({ link }, soon()), 'applied');
   t.is(await driver.reconfigure({ link: { ...link, timeoutMs: 400 } }, soon()), 'reopen');
   await t.throwsAsync(driver.addDevice({ ...device('x', 1), address: {} }, soon()), {
     message: /unit id from 0 to 255/,
   });
+});
+
+test('a server of modbus-serial, a second implementation, is read rightly', async (t) => {
+  const port = await freePort();
+  const server = new modbusSerial.ServerTCP(
+    {
+      getHoldingRegister: (address: number) => address * 3,
+      getInputRegister: (address: number) => {
+        if (address === 9) throw Object.assign(new Error('illegal'), { modbusErrorCode: 2 });
+        return address * 5;
+      },
+      getCoil: (address: number) => address % 2 === 0,
+      getDiscreteInput: (address: number) => address % 3 === 0,
+    },
+    { host: '127.0.0.1', port, unitID: 1 },
+  );
+  await once(server, 'initialized');
+  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const driver = modbusTcp(fakeHost());
+  t.teardown(() => driver.close());
+  await driver.addDevice(device('meter', 1), soon());
+  await driver.connect({ host: '127.0.0.1', port }, soon());
+  const points = Array.from({ length: 30 }, (_, addr) => [
+    uint16(addr),
+    { pointId: `i${addr}`, address: { table: 'input', addr, type: 'uint16' } },
+    { pointId: `c${addr}`, address: { table: 'coil', addr } },
+    { pointId: `d${addr}`, address: { table: 'discrete', addr } },
+  ]).flat();
+  const values = byId(await driver.read('meter', points, soon()));
+  for (let addr = 0; addr < 30; addr++) {
+    t.is(values[`p${addr}`], addr * 3);
+    t.is(values[`i${addr}`], addr === 9 ? 'refused' : addr * 5);
+    t.is(values[`c${addr}`], addr % 2 === 0);
+    t.is(values[`d${addr}`], addr % 3 === 0);
+  }
 });
 
 // The faults of a real field, each met twice; the device answers 1, 2 when it answers at all.
@@ -385,7 +428,7 @@ const faults: Readonly<Record<string, readonly [expected: string, fault: Fault]>
   'a length of 0': ['bad-response', bent((bytes) => bytes.writeUInt16BE(0, 4))],
   'exception 2': ['refused', (r) => r.socket.write(exception(r, 2))],
   'exception 6': ['busy', (r) => r.socket.write(exception(r, 6))],
-  late: ['timeout', (r) => setTimeout(() => right(r), 400)],
+  late: ['timeout', (r) => setTimeout(() => right(r), 700)],
   double: ['values', (r) => r.socket.write(Buffer.concat([registers(r), registers(r)]))],
   flood: [
     'bad-response',
@@ -396,7 +439,11 @@ const faults: Readonly<Record<string, readonly [expected: string, fault: Fault]>
 
 for (const [name, [expected, fault]] of Object.entries(faults)) {
   test(`a device with the fault "${name}" gives ${expected}, and its values once it is well`, async (t) => {
-    const { driver, peer, host } = await openBench(t, fault);
+    const { driver, peer, host } = await openBench(
+      t,
+      fault,
+      expected === 'timeout' ? { timeoutMs: 300 } : {},
+    );
     for (let cycle = 0; cycle < 2; cycle++) {
       const outcome = await driver.read('meter', two, soon()).then(byId, ({ kind }) => kind);
       const values = expected === 'values' ? { p1: 1, p2: 2 } : { p1: expected, p2: expected };

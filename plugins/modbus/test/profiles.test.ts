@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { parse } from 'yaml';
 import type { Json, PointValue } from '#driver';
@@ -69,6 +70,34 @@ function serve(image: Image): (request: PeerRequest) => void {
   };
 }
 
+function schemaOf(name: string) {
+  const file = new URL(`../schema/${name}.schema.json`, import.meta.url);
+  return new Ajv2020({ allErrors: true, strictTypes: false }).compile(
+    JSON.parse(readFileSync(file, 'utf8')) as object,
+  );
+}
+
+test('the schemas accept what is right and refuse an unknown or impossible key', (t) => {
+  const link = schemaOf('link');
+  t.true(link({ host: '10.0.0.7' }));
+  t.true(link({ host: '10.0.0.7', port: 1502, window: 64, keepAliveMs: 0, maxTimeouts: 1 }));
+  t.false(link({ port: 502 }));
+  t.false(link({ host: 'a', window: 0 }));
+  t.false(link({ host: 'a', retires: 1 }));
+  const device = schemaOf('device');
+  t.true(device({ unit: 0 }));
+  t.true(device({ unit: 255, timeoutMs: 500, retries: 0, interRequestMs: 0 }));
+  t.false(device({}));
+  t.false(device({ unit: 256 }));
+  t.false(device({ unit: 1, host: 'a' }));
+  const point = schemaOf('point');
+  t.true(point({ addr: '400017', type: 'int16', scale: { point: 'sf' }, bit: 0 }));
+  t.false(point({ table: 'holding', type: 'int16' }));
+  t.false(point({ addr: 1, tabel: 'holding' }));
+  t.false(point({ addr: '50001' }));
+  t.false(point({ addr: 1, notAvailable: ['8000'] }));
+});
+
 const folder = new URL('../../../config/profiles/', import.meta.url);
 const profiles = readdirSync(folder)
   .filter((name) => name.endsWith('.yaml'))
@@ -87,6 +116,10 @@ for (const { name, profile } of profiles) {
     t.true((profile.tests?.length ?? 0) > 0, 'a profile without tests is a guess');
     for (const { id, group } of profile.points) {
       t.true(typeof group === 'string' && group in profile.groups, `${id}: ${String(group)}`);
+    }
+    const point = schemaOf('point');
+    for (const one of profile.points) {
+      t.true(point(addressOf(profile, one)), `${one.id}: ${JSON.stringify(point.errors)}`);
     }
     const ids = new Set(profile.points.map(({ id }) => id));
     t.is(ids.size, profile.points.length);

@@ -27,7 +27,12 @@ async function openBench(
 ): Promise<Bench> {
   const peer = await startPeer(t, answer);
   const host = fakeHost();
-  const settings = tcpSettings({ host: '127.0.0.1', port: peer.port, timeoutMs: 200, ...config });
+  const settings = tcpSettings({
+    host: '127.0.0.1',
+    port: peer.port,
+    timeoutMs: 10_000,
+    ...config,
+  });
   const link = new TcpLink(host, settings, () => shared);
   t.teardown(async () => {
     await link.close();
@@ -74,7 +79,7 @@ test('an answer that is 256 transactions late is not taken for a new one', async
     if (request.index === 0) held.push(request);
     else right(request);
   });
-  t.is(await kindOf(read(7)), 'timeout');
+  t.is(await kindOf(read(7, 1, { timeoutMs: 100 })), 'timeout');
   for (let index = 1; index < 256; index++) await read(index);
   peer.answer = (request) => {
     const [late] = held;
@@ -97,7 +102,7 @@ test('an id in quarantine is skipped when the ids come round again', async (t) =
     },
     { window: 64 },
   );
-  t.is(await kindOf(read(7)), 'timeout');
+  t.is(await kindOf(read(7, 1, { timeoutMs: 100 })), 'timeout');
   for (let round = 0; round < 1025; round++) {
     await Promise.all(Array.from({ length: 64 }, (_, index) => read(index)));
   }
@@ -265,12 +270,10 @@ test('close rejects what is pending and what waits, and may come twice', async (
 });
 
 test('after three timeouts in a row the connection is opened anew', async (t) => {
-  const { read, peer, link } = await openBench(
-    t,
-    (request) => peer.accepted > 1 && right(request),
-    { timeoutMs: 50 },
-  );
-  for (let index = 0; index < 3; index++) t.is(await kindOf(read(index)), 'timeout');
+  const { read, peer, link } = await openBench(t, (request) => peer.accepted > 1 && right(request));
+  for (let index = 0; index < 3; index++) {
+    t.is(await kindOf(read(index, 1, { timeoutMs: 50 })), 'timeout');
+  }
   t.deepEqual(await read(9), [9]);
   t.is(peer.accepted, 2);
   t.like(link.takeCounts(), { timeouts: 3, reconnects: 1, requests: 4 });
@@ -335,7 +338,7 @@ test('half a frame and then silence is a timeout, and its rest is no value later
       rest = bytes.subarray(8);
     }
   });
-  t.is(await kindOf(read(5)), 'timeout');
+  t.is(await kindOf(read(5, 1, { timeoutMs: 100 })), 'timeout');
   t.deepEqual(await read(6), [6]);
 });
 
@@ -358,13 +361,13 @@ test('on a shared link nothing is sent until the late answer has come', async (t
       setTimeout(() => {
         order.push(`late ${request.unit}`);
         right(request);
-      }, 300);
+      }, 1100);
       return undefined;
     },
     {},
     true,
   );
-  t.is(await kindOf(read(1, 1, { unit: 1 })), 'timeout');
+  t.is(await kindOf(read(1, 1, { unit: 1, timeoutMs: 1000 })), 'timeout');
   t.deepEqual(await read(2, 1, { unit: 2 }), [2]);
   t.deepEqual(order, ['asked 1', 'late 1', 'asked 2']);
   t.like(link.takeCounts(), { late: 1 });
@@ -374,10 +377,10 @@ test('on a shared link a lost answer delays the next request by one timeout at m
   const { read, host } = await openBench(
     t,
     (request) => request.unit === 2 && right(request),
-    { timeoutMs: 60 },
+    {},
     true,
   );
-  t.is(await kindOf(read(1, 1, { unit: 1 })), 'timeout');
+  t.is(await kindOf(read(1, 1, { unit: 1, timeoutMs: 60 })), 'timeout');
   const began = host.monotonic();
   t.deepEqual(await read(2, 1, { unit: 2 }), [2]);
   t.true(host.monotonic() - began >= 40);
