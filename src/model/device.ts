@@ -11,6 +11,7 @@ export interface PollGroup {
 /** One shared medium with one conversation at a time: a TCP endpoint, a serial line. */
 export interface Link {
   readonly id: LinkId;
+  readonly title?: string;
   /** Id of the driver that speaks on it: `modbus-tcp`. */
   readonly driver: string;
   /** The protocol's part: host, port, time-outs. */
