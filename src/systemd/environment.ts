@@ -1,13 +1,10 @@
-import path from 'node:path';
-import { GatewayError } from '../model/errors.ts';
-
 /** What systemd tells a service in its environment. */
 export interface SystemdEnvironment {
   /** Where messages go; undefined when not started by systemd with Type=notify. */
   readonly notifySocket?: string;
   /** Milliseconds after which a silent service is killed. */
   readonly watchdogMs?: number;
-  /** Folder of LoadCredential=. */
+  /** Folder of LoadCredential=, where secrets are looked for. */
   readonly credentials?: string;
 }
 
@@ -33,29 +30,4 @@ export function takeSystemdEnvironment(
     ...(CREDENTIALS_DIRECTORY !== undefined &&
       CREDENTIALS_DIRECTORY !== '' && { credentials: CREDENTIALS_DIRECTORY }),
   };
-}
-
-/**
- * Paths at which a credential may be, in the order to try them. A folder loaded by
- * `LoadCredential=secrets:/etc/riser/secrets` gives each file the name `secrets_<file>`
- * (systemd.exec(5)). Throws SECRET_UNRESOLVED for a name that is no file name, or without systemd.
- */
-export function credentialPaths(
-  name: string,
-  { credentials }: SystemdEnvironment,
-): readonly string[] {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$/.test(name)) {
-    throw new GatewayError(
-      'SECRET_UNRESOLVED',
-      `${JSON.stringify(name.slice(0, 80))} is no name of a credential: it takes letters, digits, dots and dashes`,
-    );
-  }
-  if (credentials === undefined) {
-    throw new GatewayError(
-      'SECRET_UNRESOLVED',
-      `credential "${name}" needs systemd, and the gateway was not started by it`,
-      { facts: { credential: name } },
-    );
-  }
-  return [path.join(credentials, name), path.join(credentials, `secrets_${name}`)];
 }

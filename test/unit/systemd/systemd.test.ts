@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
-import { credentialPaths, takeSystemdEnvironment } from '../../../src/systemd/environment.ts';
+import { takeSystemdEnvironment } from '../../../src/systemd/environment.ts';
 import { Notifier } from '../../../src/systemd/notifier.ts';
 import { Watchdog } from '../../../src/systemd/watchdog.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -132,18 +132,4 @@ test('what systemd tells is taken out of the environment that children inherit',
 test('a watchdog that is meant for another process is not fed', (t) => {
   const env = { WATCHDOG_USEC: '30000000', WATCHDOG_PID: '1' };
   t.is(takeSystemdEnvironment(env, 77).watchdogMs, undefined);
-});
-
-test('a credential is looked for by its own name and as part of the loaded folder', (t) => {
-  t.deepEqual(credentialPaths('mqtt.key', { credentials: '/run/c' }), [
-    '/run/c/mqtt.key',
-    '/run/c/secrets_mqtt.key',
-  ]);
-});
-
-test('the name of a credential cannot leave its folder', (t) => {
-  for (const name of ['../shadow', '/etc/shadow', '', '.', 'a/b', 'a\0b']) {
-    t.throws(() => credentialPaths(name, { credentials: '/run/c' }), { code: 'SECRET_UNRESOLVED' });
-  }
-  t.throws(() => credentialPaths('mqtt.key', {}), { message: /needs systemd/ });
 });
