@@ -25,8 +25,7 @@ export function bytesText(bytes: number): string {
     size /= 1024;
     unit += 1;
   }
-  const digits = unit === 0 || size >= 100 || Number.isInteger(size) ? 0 : 1;
-  return `${size.toFixed(digits)} ${units[unit]}`;
+  return `${size < 100 ? Number(size.toFixed(1)) : Math.round(size)} ${units[unit]}`;
 }
 
 /** A share in percent, of 0 when there is nothing to share: `1.2 %`. */
