@@ -10,6 +10,7 @@ import type {
 } from '#driver';
 import { BlockReader, type Outcome } from './block-reader.ts';
 import type { Link } from './link.ts';
+import { LinkTally } from './link-tally.ts';
 import { ModbusDevice, type ReadPlan, sameJson } from './modbus-device.ts';
 import { abortError, ModbusError } from './modbus-error.ts';
 import { resultOf } from './point-result.ts';
@@ -27,6 +28,7 @@ export type LinkOpener = (host: DriverHost, settings: TcpSettings, isShared: () 
 export class ModbusDriver implements Driver {
   readonly #host: DriverHost;
   readonly #makeLink: LinkOpener;
+  readonly #tally: LinkTally;
   readonly #devices = new Map<string, ModbusDevice>();
   /** Devices that came before the link was connected. */
   readonly #waiting = new Map<string, DeviceConfig>();
@@ -37,6 +39,7 @@ export class ModbusDriver implements Driver {
   constructor(host: DriverHost, makeLink: LinkOpener) {
     this.#host = host;
     this.#makeLink = makeLink;
+    this.#tally = new LinkTally(host);
   }
 
   async connect(config: Json, signal: AbortSignal): Promise<void> {
@@ -46,22 +49,27 @@ export class ModbusDriver implements Driver {
     // Known before it is open, so that close() can call the opening off.
     this.#link = link;
     this.#settings = settings;
-    this.#config = config;
+    if (!sameJson(config, this.#config)) {
+      this.#config = config;
+      for (const { id, config } of [...this.#devices.values()]) {
+        this.#devices.set(id, new ModbusDevice(config, settings));
+      }
+    }
+    for (const device of this.#waiting.values()) this.#add(device, settings);
+    this.#waiting.clear();
     try {
       await link.open(signal);
     } catch (error) {
       await link.close();
       throw error;
     }
-    for (const { id, config } of [...this.#devices.values()]) {
-      this.#devices.set(id, new ModbusDevice(config, settings));
-    }
-    for (const device of this.#waiting.values()) this.#add(device, settings);
-    this.#waiting.clear();
   }
 
   async close(): Promise<void> {
-    await this.#link?.close();
+    const link = this.#link;
+    if (link === undefined) return;
+    await link.close();
+    this.#tally.tell(link, true);
   }
 
   validateDevice(device: DeviceConfig): ReadonlyArray<ConfigIssue> {
@@ -111,7 +119,7 @@ export class ModbusDriver implements Driver {
     }
     const plan = device.planFor(points, this.#host.monotonic());
     const reader = new BlockReader(this.#host, link, device, signal, (code) =>
-      this.#host.metric('exceptions_total', 1, { code: String(code) }),
+      this.#tally.exception(code),
     );
     try {
       const outcomes = await reader.read(plan.blocks, settings.window);
@@ -122,7 +130,7 @@ export class ModbusDriver implements Driver {
       device.consecutiveFailures += 1;
       throw error;
     } finally {
-      this.#tellCounts(link);
+      this.#tally.tell(link);
     }
   }
 
@@ -163,18 +171,5 @@ export class ModbusDriver implements Driver {
   #results(plan: ReadPlan, outcomes: ReadonlyMap<string, Outcome>): ReadonlyArray<PointResult> {
     const now = this.#host.now();
     return plan.asked.map(({ pointId, point }) => resultOf(pointId, point, plan, outcomes, now));
-  }
-
-  #tellCounts(link: Link): void {
-    const counts = link.takeCounts();
-    const tell = (name: string, value: number) => {
-      if (value > 0) this.#host.metric(name, value);
-    };
-    tell('requests_total', counts.requests);
-    tell('timeouts_total', counts.timeouts);
-    tell('late_total', counts.late);
-    tell('foreign_total', counts.foreign);
-    tell('bad_frames_total', counts.badFrames);
-    tell('reconnects_total', counts.reconnects);
   }
 }

@@ -399,6 +399,35 @@ test('a server of modbus-serial, a second implementation, is read rightly', asyn
   }
 });
 
+test('counters are told as their increase, seldom, and nothing is left out at the end', async (t) => {
+  const { driver, host } = await openBench(t, right);
+  const told: number[] = [];
+  const { metric } = host;
+  host.metric = (name, value, labels) => {
+    if (name === 'requests_total') told.push(value);
+    metric(name, value, labels);
+  };
+  for (let cycle = 0; cycle < 30; cycle++) await driver.read('meter', [uint16(1)], soon());
+  host.skip(11_000);
+  for (let cycle = 0; cycle < 30; cycle++) await driver.read('meter', [uint16(1)], soon());
+  await driver.close();
+  t.deepEqual(told, [1, 30, 29]);
+});
+
+test('what a device refused is still known after the link was opened anew', async (t) => {
+  const { driver, peer } = await openBench(t, (request) =>
+    request.socket.write(request.address > 0 ? exception(request, 2) : registers(request)),
+  );
+  const points = [uint16(0), uint16(700)];
+  await driver.read('meter', points, soon());
+  await driver.close();
+  const link = { host: '127.0.0.1', port: peer.port, timeoutMs: 10_000 };
+  await driver.connect(link, soon());
+  const before = peer.requests.length;
+  t.deepEqual(byId(await driver.read('meter', points, soon())), { p0: 0, p700: 'refused' });
+  t.is(peer.requests.length - before, 1);
+});
+
 // The faults of a real field, each met twice; the device answers 1, 2 when it answers at all.
 const two = [uint16(1), uint16(2)];
 type Fault = (request: PeerRequest) => unknown;
