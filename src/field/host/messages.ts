@@ -103,7 +103,10 @@ export interface ReadingsGroup {
   readonly results: readonly PointResult[];
 }
 
-/** What a link is doing, sent with each pong. */
+/**
+ * What a link is doing, sent with each pong. `devices` are those of which something other than
+ * `lastGood` changed since the last report.
+ */
 export interface LinkReport {
   readonly link: string;
   readonly state: 'opening' | 'open' | 'waiting' | 'closed';
@@ -141,7 +144,9 @@ export type FromDriver =
     }
   /**
    * At most 500 results of many devices, sent at once while fewer than 8 are unacked; beyond that
-   * the newest value of each point wins, and `dropped` counts the ones that lost.
+   * the newest value of each point wins, and `dropped` counts the ones that lost. The devices may
+   * be on several links, so that two hundred links of one device each share frames: `link` is the
+   * one of the first group, and `drops` says which links the dropped results came from.
    */
   | {
       readonly t: 'readings';
@@ -149,6 +154,7 @@ export type FromDriver =
       readonly link: string;
       readonly groups: readonly ReadingsGroup[];
       readonly dropped: number;
+      readonly drops?: ReadonlyArray<{ readonly link: string; readonly count: number }>;
     }
   | {
       readonly t: 'result';
@@ -204,4 +210,6 @@ export type FromDriver =
       readonly value: number;
       readonly labels?: Readonly<Record<string, string>>;
     }
-  | { readonly t: 'lost'; readonly link: string; readonly error: DriverError };
+  | { readonly t: 'lost'; readonly link: string; readonly error: DriverError }
+  /** The state of these links or of their devices changed; sent without waiting for a ping. */
+  | { readonly t: 'report'; readonly links: readonly LinkReport[] };
