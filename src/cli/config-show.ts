@@ -1,6 +1,7 @@
 import { describeSettings } from '../config/describe-settings.ts';
 import { printable } from '../http/printable.ts';
 import { pad } from '../http/text-block.ts';
+import { withDeadline } from '../kernel/wait.ts';
 import type { Context } from './context.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { checkFolder, loadConfiguration } from './load-configuration.ts';
@@ -13,7 +14,11 @@ export async function configShow(
 ): Promise<ExitCode> {
   const { out } = context;
   await checkFolder(dir);
-  const loaded = await loadConfiguration(dir, context.env);
+  const loaded = await withDeadline(
+    'loading the configuration',
+    context.timeoutMs(120_000),
+    loadConfiguration(dir, context.env, false),
+  );
   const settings = describeSettings(loaded.settings, loaded.origins);
   const errors = loaded.findings.filter(({ severity }) => severity === 'error').length;
   if (context.json) {

@@ -1,5 +1,6 @@
 import { type FindingFormat, formatFindings } from '../config/format-findings.ts';
 import { printable } from '../http/printable.ts';
+import { withDeadline } from '../kernel/wait.ts';
 import { remedies } from '../model/errors.ts';
 import { CommandError } from './command-error.ts';
 import type { Context } from './context.ts';
@@ -22,7 +23,11 @@ export async function configValidate(
     throw new CommandError('USAGE', `--format takes ${formats.join(', ')}`, remedies.USAGE);
   }
   await checkFolder(dir);
-  const { findings, problems } = await loadConfiguration(dir, context.env);
+  const { findings, problems } = await withDeadline(
+    'loading the configuration',
+    context.timeoutMs(120_000),
+    loadConfiguration(dir, context.env, true),
+  );
   for (const { plugin, message } of problems) {
     out.tell(`plugin ${printable(plugin, 63)} is left out: ${printable(message)}`);
   }

@@ -18,12 +18,17 @@ export interface Context {
   readonly env: NodeJS.ProcessEnv;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Rejects a moment after Ctrl-C: for work that cannot be stopped. */
+  readonly overdue: Promise<never>;
   /** Milliseconds of --timeout, or what the command takes usually. */
   timeoutMs(usual: number): number;
   client(usualTimeoutMs: number): Promise<ControlClient>;
 }
 
 const maxTimeoutS = 3_600;
+
+/** What a command may take to end by itself once Ctrl-C was pressed. */
+const graceMs = 1_000;
 
 /** Builds the context of one command; dispose it when the command has ended. */
 export function createContext(
@@ -35,8 +40,16 @@ export function createContext(
   // The second Ctrl-C ends the process at once, as without us.
   const onInterrupt = () => stop.abort(interrupted());
   process.once('SIGINT', onInterrupt);
-  const onClosed = () => stop.abort();
+  const onClosed = () => stop.abort(interrupted());
   out.closed.addEventListener('abort', onClosed, { once: true });
+
+  const overdue = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => {
+      setTimeout(() => reject(stop.signal.reason), graceMs).unref();
+    });
+  });
+  // When the command has ended in time nobody asks.
+  overdue.catch(() => undefined);
 
   const timeoutMs = (usual: number) => {
     if (options.timeout === undefined) return usual;
@@ -55,6 +68,7 @@ export function createContext(
     env,
     json: options.json === true,
     signal: stop.signal,
+    overdue,
     timeoutMs,
     async client(usual) {
       const { ControlClient, defaultSocket } = await import('./control-client.ts');

@@ -1,5 +1,5 @@
 import { type LoadedSite, loadSite } from '../config/load-site.ts';
-import { loadCatalog, type PluginProblem } from '../field/catalog.ts';
+import { type Catalog, loadCatalog, type PluginProblem } from '../field/catalog.ts';
 import { shippedPlugins, shippedProfiles } from '../gateway/release.ts';
 import type { CheckLink } from '../model/installed-driver.ts';
 
@@ -12,26 +12,39 @@ export interface LoadedConfiguration extends LoadedSite {
   readonly problems: readonly PluginProblem[];
 }
 
-/** Loads a configuration as the daemon would, with the plugins of the release and those of paths.plugins. */
+/**
+ * Loads a configuration as the daemon would, with the plugins of the release and those of
+ * paths.plugins. `thorough` also starts the drivers, for the rules that only they know.
+ */
 export async function loadConfiguration(
   dir: string | undefined,
   env: NodeJS.ProcessEnv,
-  checkLink?: CheckLink,
+  thorough: boolean,
 ): Promise<LoadedConfiguration> {
   const folder = dir ?? env.RISER_CONFIG ?? defaultConfigFolder;
-  const shipped = loadCatalog(shippedPlugins);
-  const load = (drivers: typeof shipped.drivers) =>
-    loadSite({ dir: folder, shippedProfiles, env, drivers, checkLink });
+  const load = async (catalog: Catalog) => {
+    const { drivers, problems } = catalog;
+    const options = { dir: folder, shippedProfiles, env, drivers };
+    if (!thorough) return { ...(await loadSite(options)), dir: folder, problems };
+    const { LinkCheck } = await import('./link-check.ts');
+    await using check = new LinkCheck(catalog);
+    const checkLink: CheckLink = check.checkLink;
+    return { ...(await loadSite({ ...options, checkLink })), dir: folder, problems };
+  };
 
-  const loaded = await load(shipped.drivers);
+  const shipped = loadCatalog(shippedPlugins);
+  const loaded = await load(shipped);
   const more = loaded.settings.paths.plugins;
-  if (more === '') return { ...loaded, dir: folder, problems: shipped.problems };
   // Only the settings say where further plugins are, and only these know the drivers of some links.
-  const further = loadCatalog(more);
+  return more === '' ? loaded : await load(joined(shipped, loadCatalog(more)));
+}
+
+function joined(one: Catalog, other: Catalog): Catalog {
   return {
-    ...(await load([...shipped.drivers, ...further.drivers])),
-    dir: folder,
-    problems: [...shipped.problems, ...further.problems],
+    drivers: [...one.drivers, ...other.drivers],
+    actions: [...one.actions, ...other.actions],
+    plugins: [...one.plugins, ...other.plugins],
+    problems: [...one.problems, ...other.problems],
   };
 }
 

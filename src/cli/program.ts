@@ -3,7 +3,7 @@ import { type Context, createContext, type GlobalOptions } from './context.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
-/** Words after which the daemon itself runs: it handles signals by itself. */
+/** A command line that has been laid out, and what became of it. */
 export interface Program {
   readonly command: Command;
   /** Exit code of the action that has run. */
@@ -35,7 +35,8 @@ export function buildProgram(out: Output, env: NodeJS.ProcessEnv): Program {
     async (...args: unknown[]) => {
       using context = createContext(out, root.opts<GlobalOptions>(), env);
       // Commander hands the command over as last argument.
-      code = await action(context, ...(args.slice(0, -1) as unknown as Args));
+      const work = action(context, ...(args.slice(0, -1) as unknown as Args));
+      code = await Promise.race([work, context.overdue]);
     };
 
   root

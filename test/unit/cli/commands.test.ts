@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -142,6 +142,23 @@ test('Ctrl-C ends a watch with 130 and without a complaint', async (t) => {
   t.notRegex(stderr, /riser:/);
   while (control.listeners.size > 0) await new Promise((resolve) => setImmediate(resolve));
   t.is(control.listeners.size, 0);
+});
+
+test('Ctrl-C ends a read with 130, and the daemon stops reading', async (t) => {
+  const { env, control } = await serveFake(t);
+  const asked = Promise.withResolvers<AbortSignal>();
+  control.beforeRead = async (signal) => {
+    asked.resolve(signal);
+    await once(signal, 'abort');
+  };
+  const running = startCli(t, ['read', 'meter-1', '--json'], env);
+  const signal = await asked.promise;
+  running.child.kill('SIGINT');
+  const { code, stdout } = await running.result;
+  t.is(code, 130);
+  t.like(JSON.parse(stdout), { schema: 'riser.error/1', exit: 130, code: 'INTERRUPTED' });
+  if (!signal.aborted) await once(signal, 'abort');
+  t.true(signal.aborted);
 });
 
 test('a reader that goes away ends a watch with 0 and without a complaint', async (t) => {
@@ -302,6 +319,20 @@ test('riser config validate works without a daemon, and its formats agree', asyn
   t.is(json.code, 4);
   t.like(JSON.parse(json.stdout), { schema: 'riser.config-validation/1', valid: false, errors: 1 });
   t.is((await runCli(t, ['config', 'validate', path.join(folder, 'missing')])).code, 4);
+});
+
+test('riser config validate asks the drivers for what only they know', async (t) => {
+  const { folder } = await serveFake(t);
+  const dir = path.join(folder, 'etc');
+  await cp('config/examples/small', dir, { recursive: true });
+  const devices = path.join(dir, 'devices.d/plant.yaml');
+  t.is((await runCli(t, ['config', 'validate', dir])).stdout, 'No errors, no warnings.\n');
+
+  const text = await readFile(devices, 'utf8');
+  await writeFile(devices, text.replace('unit: 7', 'unit: 1'));
+  const { code, stdout } = await runCli(t, ['config', 'validate', dir]);
+  t.is(code, 4);
+  t.regex(stdout, /^devices\.d\/plant\.yaml:20:\d+ error .*unit 1 is taken by device meter-main/);
 });
 
 test('riser config show masks secrets and says where a setting comes from', async (t) => {
