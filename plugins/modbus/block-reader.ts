@@ -110,6 +110,10 @@ export class BlockReader {
     const halves = halve(block);
     if (halves === undefined) {
       for (const point of block.points) this.#device.refusals.refuse(point, exception, now);
+      this.#host.log.info(
+        { device: this.#device.id, points: block.points.map(({ id }) => id), exception },
+        'points refused by their device; they are asked for again later',
+      );
       this.#failWith(block, exception);
       return false;
     }
@@ -126,7 +130,7 @@ export class BlockReader {
   async #ask({ table, address, count }: Block<ReadyPoint>): Promise<Buffer | Refused> {
     const { unit, timeoutMs, interRequestMs, retries } = this.#device.settings;
     const pdu = readRequest(table, address, count);
-    let timeouts = 0;
+    let attempts = 0;
     let busy = false;
     let lost = false;
     for (;;) {
@@ -157,7 +161,8 @@ export class BlockReader {
       } catch (error) {
         const failure = error as ModbusError;
         if (this.#signal.aborted) throw failure;
-        if (failure.kind === 'timeout' && timeouts < retries) timeouts += 1;
+        const again = failure.kind === 'timeout' || failure.kind === 'bad-response';
+        if (again && attempts < retries) attempts += 1;
         else if (failure.stale === true && !lost) lost = true;
         else throw failure;
       }

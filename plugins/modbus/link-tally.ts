@@ -4,6 +4,9 @@ import type { LinkCounts } from './link.ts';
 /** Telling each read would crowd out the log: the gateway takes so many notes of a plugin a second. */
 const tellEveryMs = 10_000;
 
+/** Share of late answers above which the timeout is too short for the device. */
+const tellingShare = 0.01;
+
 /** Adds up what happened on a link and tells the host the increase from time to time. */
 export class LinkTally {
   readonly #host: DriverHost;
@@ -28,6 +31,12 @@ export class LinkTally {
     this.#add('requests_total', counts.requests);
     this.#add('timeouts_total', counts.timeouts);
     this.#add('late_total', counts.late);
+    if (counts.late > counts.requests * tellingShare) {
+      this.#host.log.warn(
+        { late: counts.late, requests: counts.requests },
+        'answers come after their timeout: raise timeoutMs of the link or device',
+      );
+    }
     this.#add('foreign_total', counts.foreign);
     this.#add('bad_frames_total', counts.badFrames);
     this.#add('reconnects_total', counts.reconnects);

@@ -277,6 +277,10 @@ test('a lost answer is asked for again as often as the device says', async (t) =
   );
   t.deepEqual(byId(await driver.read('meter', [uint16(5)], soon())), { p5: 5 });
   t.is(peer.requests.length, 3);
+  peer.answer = (request) =>
+    request.socket.write(registers({ ...request, unit: request.index === 3 ? 9 : 1 }));
+  t.deepEqual(byId(await driver.read('meter', [uint16(6)], soon())), { p6: 6 });
+  t.is(peer.requests.length, 5);
 });
 
 test('a device that closes idle connections loses no poll, even when both happen at once', async (t) => {
