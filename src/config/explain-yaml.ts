@@ -52,11 +52,11 @@ export function explainYaml(
       ? { line: 1, column: 1 }
       : { line: first.mark.line + 1, column: first.mark.column + 1 };
   const reason = first?.reason ?? 'it cannot be read';
-  const code: FindingCode = /alias/.test(reason)
-    ? 'E1104'
-    : /depth|nest/.test(reason)
-      ? 'E1106'
-      : 'E1101';
+  if (reason.startsWith('unidentified alias')) {
+    tell('E1101', place, words.BAD_ALIAS ?? reason, hints.BAD_ALIAS);
+    return;
+  }
+  const code = /alias/.test(reason) ? 'E1104' : /depth|nest/.test(reason) ? 'E1106' : 'E1101';
   tell(code, place, `this is no YAML: ${reason}`);
 }
 

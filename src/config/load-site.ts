@@ -1,7 +1,7 @@
 import { hostname as hostnameOfMachine } from 'node:os';
 import { join } from 'node:path';
 import { GatewayError } from '../model/errors.ts';
-import { tenantId } from '../model/ids.ts';
+import { type TenantId, tenantId } from '../model/ids.ts';
 import type { CheckLink, InstalledDriver } from '../model/installed-driver.ts';
 import type { Finding, Settings, Site } from '../model/site.ts';
 import type { Tenant } from '../model/tenant.ts';
@@ -20,7 +20,7 @@ import { type Entries, readDocuments } from './read-documents.ts';
 import { readPointsCsv } from './read-points-csv.ts';
 import { type Ending, readFolder, readSource } from './read-sources.ts';
 import { devicesSchema, linksSchema, tenantsSchema } from './schemas/documents.ts';
-import { resolveSecret } from './secrets.ts';
+import { resolveSecret, type SecretSources } from './secrets.ts';
 import { isSecretRef } from './setting-spec.ts';
 import { settingSpecs } from './settings-schema.ts';
 import { siteRevision } from './site-revision.ts';
@@ -65,65 +65,32 @@ export async function loadSite(options: LoadSiteOptions): Promise<LoadedSite> {
   const folder = (label: string, ending: Ending = '.yaml') =>
     readFolder({ path: join(dir, label), label }, ending, findings);
 
-  const loaded = await readSettings(options, findings);
-  const { settings } = loaded;
+  const { said, settings, tenants, tenantIds } = await readScalars(options, findings);
   const drivers = new DriverSchemas(options.drivers, findings);
-  const tenants = await readDocuments(
-    await folder('tenants.d'),
-    tenantsSchema,
-    'tenants',
-    'tenant',
-    findings,
-  );
-  const links = await readDocuments(
-    await folder('links.d'),
-    linksSchema,
-    'links',
-    'link',
-    findings,
-  );
-  const devices = await readDocuments(
-    await folder('devices.d'),
-    devicesSchema,
-    'devices',
-    'device',
-    findings,
-  );
-  const profiles = await loadProfiles(
-    await folder('profiles.d'),
-    await shippedProfiles(options.shippedProfiles, findings),
-    findings,
-  );
-  const csv = await readPointsCsv(
-    await folder('points.d', '.csv'),
-    drivers.allPointKeys(),
-    findings,
-  );
+  const [linkFiles, deviceFiles] = [await folder('links.d'), await folder('devices.d')];
+  const links = await readDocuments(linkFiles, linksSchema, 'links', 'link', findings);
+  const devices = await readDocuments(deviceFiles, devicesSchema, 'devices', 'device', findings);
+  const shipped = await shippedProfiles(options.shippedProfiles, findings);
+  const profiles = await loadProfiles(await folder('profiles.d'), shipped, findings);
+  const tables = await folder('points.d', '.csv');
+  const csv = await readPointsCsv(tables, drivers.allPointKeys(), findings);
 
-  const tenantIds = new Set(tenants.byId.size > 0 ? tenants.byId.keys() : ['default']);
-  const complete = tenants.complete;
-  const gatewayTenant = checkGatewayTenant(loaded, tenants, tenantIds, findings);
+  const tenantsComplete = tenants.complete;
   const placedLinks = assembleLinks(links, drivers, findings);
   const placedDevices = new DeviceAssembly(
-    { devices, links, tenants: tenantIds, tenantsComplete: complete, profiles, csv, drivers },
+    { devices, links, tenants: tenantIds, tenantsComplete, profiles, csv, drivers },
     findings,
   ).assemble();
   if (options.checkLink !== undefined) {
     await askDrivers(placedLinks, placedDevices, options.checkLink, findings);
   }
 
+  // From here on, what is wrong is no reason to go on with yesterday's configuration.
   const blocking = findings.errors > 0;
-  await checkSecrets(
-    loaded,
-    { credentialsDirectory: options.credentialsDirectory ?? env.CREDENTIALS_DIRECTORY, env },
-    findings,
-  );
-  const settled: Settings = {
-    ...settings,
-    gateway: { ...settings.gateway, tenant: gatewayTenant as Settings['gateway']['tenant'] },
-  };
+  const credentialsDirectory = options.credentialsDirectory ?? env.CREDENTIALS_DIRECTORY;
+  await checkSecrets(settings, said, { credentialsDirectory, env }, findings);
   const parts = {
-    settings: settled,
+    settings,
     tenants: [...tenantIds]
       .filter((id) => tenants.byId.get(id)?.valid !== false)
       .map((id) => tenantOf(id, tenants)),
@@ -132,36 +99,73 @@ export async function loadSite(options: LoadSiteOptions): Promise<LoadedSite> {
   };
   return {
     site: blocking ? undefined : { ...parts, revision: siteRevision(parts) },
-    settings: settled,
+    settings,
     findings: findings.list(),
     origins: new Map(
-      [...settingSpecs.keys()].map((name) => [name, loaded.said.get(name)?.text ?? 'default']),
+      [...settingSpecs.keys()].map((name) => [name, said.get(name)?.text ?? 'default']),
     ),
   };
 }
 
-async function readSettings(
-  options: LoadSiteOptions,
+/**
+ * The settings alone, before anybody knows which drivers are installed. What is wrong in them is
+ * left at its default here and told by loadSite.
+ */
+export async function loadSettingsOf(
+  options: Pick<LoadSiteOptions, 'dir' | 'env' | 'flags' | 'hostname'>,
+): Promise<Settings> {
+  const { settings } = await readScalars(options, new FindingList());
+  return settings;
+}
+
+interface Scalars {
+  readonly said: LoadedSettings['said'];
+  readonly settings: Settings;
+  readonly tenants: Entries;
+  readonly tenantIds: ReadonlySet<string>;
+}
+
+/** Settings and tenants: the tenant of the gateway is one of them. */
+async function readScalars(
+  options: Pick<LoadSiteOptions, 'dir' | 'env' | 'flags' | 'hostname'>,
   findings: FindingList,
-): Promise<LoadedSettings> {
+): Promise<Scalars> {
+  const { loaded, complete } = await readSettings(options, findings);
+  const folder = { path: join(options.dir, 'tenants.d'), label: 'tenants.d' };
+  const files = await readFolder(folder, '.yaml', findings);
+  const tenants = await readDocuments(files, tenantsSchema, 'tenants', 'tenant', findings);
+  const tenantIds = new Set(tenants.byId.size > 0 ? tenants.byId.keys() : ['default']);
+  const tenant = checkGatewayTenant(
+    loaded,
+    { ids: tenantIds, complete: tenants.complete, settingsComplete: complete },
+    findings,
+  );
+  const { gateway } = loaded.settings;
+  const settings: Settings = {
+    ...loaded.settings,
+    gateway: { ...gateway, tenant: tenant as TenantId },
+  };
+  return { said: loaded.said, settings, tenants, tenantIds };
+}
+
+async function readSettings(
+  options: Pick<LoadSiteOptions, 'dir' | 'env' | 'flags' | 'hostname'>,
+  findings: FindingList,
+): Promise<{ readonly loaded: LoadedSettings; readonly complete: boolean }> {
   const { dir, env } = options;
   const main = await readSource(join(dir, 'riser.yaml'), 'riser.yaml', findings);
   const more = await readFolder({ path: join(dir, 'conf.d'), label: 'conf.d' }, '.yaml', findings);
   const documents: SettingsDocument[] = [];
+  let complete = more.complete && main !== undefined;
   for (const file of [main, ...more.files]) {
     if (file === undefined || file === 'missing') continue;
     const data = await readYaml(file, findings);
-    if (data !== undefined) documents.push({ file, data });
+    if (data === undefined) complete = false;
+    else documents.push({ file, data });
   }
-  return loadSettings(
-    {
-      documents,
-      env,
-      flags: options.flags ?? {},
-      hostname: options.hostname ?? hostnameOfMachine(),
-    },
-    findings,
-  );
+  const hostname = options.hostname ?? hostnameOfMachine();
+  const loaded = loadSettings({ documents, env, flags: options.flags ?? {}, hostname }, findings);
+  return { loaded, complete };
 }
 
 async function shippedProfiles(path: string | undefined, findings: FindingList) {
@@ -173,15 +177,19 @@ async function shippedProfiles(path: string | undefined, findings: FindingList) 
 /** The tenant of the gateway's own events: what was said, or the only one that there is. */
 function checkGatewayTenant(
   loaded: LoadedSettings,
-  tenants: Entries,
-  ids: ReadonlySet<string>,
+  known: {
+    readonly ids: ReadonlySet<string>;
+    readonly complete: boolean;
+    readonly settingsComplete: boolean;
+  },
   findings: FindingList,
 ): string {
+  const { ids } = known;
   const said = loaded.said.get('gateway.tenant');
   const tenant = loaded.settings.gateway.tenant;
   if (said === undefined) {
     const [only = tenant] = ids;
-    if (ids.size > 1 && !ids.has(tenant)) {
+    if (ids.size > 1 && !ids.has(tenant) && known.settingsComplete) {
       findings.add({
         code: 'E1308',
         at: 'riser.yaml',
@@ -192,7 +200,7 @@ function checkGatewayTenant(
     }
     return ids.size === 1 ? only : tenant;
   }
-  if (!ids.has(tenant) && tenants.complete) {
+  if (!ids.has(tenant) && known.complete) {
     findings.add({
       code: 'E1301',
       at: said.at,
@@ -210,17 +218,17 @@ function tenantOf(id: string, tenants: Entries): Tenant {
 }
 
 async function checkSecrets(
-  loaded: LoadedSettings,
-  sources: Parameters<typeof resolveSecret>[1],
+  { uplink }: Settings,
+  said: LoadedSettings['said'],
+  sources: SecretSources,
   findings: FindingList,
 ): Promise<void> {
-  const { uplink } = loaded.settings;
   for (const [name, ref] of [
     ['uplink.password', uplink.password],
     ['uplink.tls.key', uplink.tls.key],
   ] as const) {
-    const said = loaded.said.get(name);
-    if (said === undefined || !isSecretRef(ref)) continue;
+    const origin = said.get(name);
+    if (origin === undefined || !isSecretRef(ref)) continue;
     try {
       await resolveSecret(ref, sources);
     } catch (error) {
@@ -231,8 +239,8 @@ async function checkSecrets(
       );
       findings.add({
         code: problem.code === 'SECRET_EXPOSED' ? 'E1603' : 'E1602',
-        at: said.at,
-        pointer: said.pointer,
+        at: origin.at,
+        pointer: origin.pointer,
         message: `${name}: ${problem.message}`,
         hint: problem.remedy,
       });

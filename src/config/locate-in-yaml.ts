@@ -80,6 +80,10 @@ function entryOf(top: Collection): string {
 
 function startOf(event: Event): number {
   if (event.type === EVENT_ID.SCALAR) {
+    // A block of text begins below its key; the key is where a reader looks.
+    if (event.style === SCALAR_STYLE.LITERAL_BLOCK || event.style === SCALAR_STYLE.FOLDED_BLOCK) {
+      return -1;
+    }
     // Quotes belong to the value that a reader sees.
     const quoted =
       event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;

@@ -119,7 +119,14 @@ export function profileSchema(kinds: readonly string[]): JsonSchema {
         items: {
           type: 'object',
           required: ['name'],
-          properties: { name: { type: 'string', minLength: 1 }, expect: { type: 'object' } },
+          additionalProperties: false,
+          properties: {
+            name: { description: 'What is tried.', type: 'string', minLength: 1, maxLength: 500 },
+            raw: { description: 'Answers of the device, in the notation of the driver.' },
+            fixture: { description: 'File with answers of the device.', type: 'string' },
+            expect: { description: 'Value of each point; null: none.', type: 'object' },
+            fits: { description: 'false: the profile must refuse this device.', type: 'boolean' },
+          },
         },
       },
       ...Object.fromEntries(
