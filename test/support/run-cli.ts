@@ -27,6 +27,7 @@ export function startCli(
   t: Teardown,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  uid?: number,
 ): RunningCli {
   const child = spawn(process.execPath, ['src/main.ts', ...args], {
     env: {
@@ -36,6 +37,7 @@ export function startCli(
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(uid === undefined ? {} : { uid }),
   });
   t.teardown(() => void child.kill('SIGKILL'));
   const exited = new Promise<number | null>((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -494,6 +494,16 @@ test('exit code 3 for the socket of a killed daemon, and for one that hangs up',
   const { code, stderr } = await runCli(t, ['status'], env);
   t.is(code, 3);
   t.regex(stderr, /closed the connection/);
+});
+
+test('exit code 6 for a socket that one may not use', async (t) => {
+  const { env, socket } = await serveFake(t);
+  await chmod(socket, 0);
+  // For root nothing is forbidden, so the command runs as another user then.
+  const uid = process.getuid?.() === 0 ? 65_534 : undefined;
+  const { code, stderr } = await startCli(t, ['status'], env, uid).result;
+  t.is(code, 6, stderr);
+  t.regex(stderr, /member of group riser/);
 });
 
 test('riser version does not need a daemon, and agrees with riser --version', async (t) => {
