@@ -43,6 +43,7 @@ export const supervisionLimits: SupervisionLimits = {
 
 /** Time that is left to a process which has closed its connection, milliseconds. */
 const exitMs = 1_000;
+const levels: ReadonlySet<unknown> = new Set(['debug', 'info', 'warn', 'error']);
 /** Log lines and metrics of a plugin in a second. */
 const notesPerSecond = 200;
 
@@ -198,38 +199,34 @@ export class DriverProcess {
   }
 
   #take(message: FromDriver): void {
-    const { notes, plugin, listener } = this.#options;
+    const { listener } = this.#options;
     // What it still sends while it is being ended for a fault counts for nothing.
     if (this.#cause !== undefined && !this.#closing) return;
-    switch (message.t) {
-      case 'hello':
-        this.#hello(message);
-        return;
-      case 'log':
-        if (!this.#quota.take()) return;
-        notes.driverLog({
-          plugin,
-          level: message.level,
-          message: String(message.msg).slice(0, 1_000),
-          fields: message.fields,
-        });
-        return;
-      case 'metric':
-        if (!this.#quota.take()) return;
-        notes.driverMetric({
-          plugin,
-          name: message.name,
-          value: message.value,
-          ...(message.labels !== undefined && { labels: message.labels }),
-        });
-        return;
-      case 'pong':
-        this.#ponged(message.n, message.rssBytes);
-        listener.message(message);
-        return;
-      default:
-        if (this.#state === 'running') listener.message(message);
+    if (message.t === 'hello') this.#hello(message);
+    else if (message.t === 'log' || message.t === 'metric') this.#note(message);
+    else if (this.#state === 'running') {
+      if (message.t === 'pong') this.#ponged(message);
+      listener.message(message);
     }
+  }
+
+  /** Passes on what the plugin has to tell people, within limits. */
+  #note(message: Extract<FromDriver, { readonly t: 'log' | 'metric' }>): void {
+    const { notes, plugin } = this.#options;
+    if (!this.#quota.take()) return;
+    if (message.t === 'log') {
+      const { level, msg, fields } = message;
+      notes.driverLog({
+        plugin,
+        level: levels.has(level) ? level : 'info',
+        message: String(msg).slice(0, 1_000),
+        fields: typeof fields === 'object' && fields !== null ? fields : {},
+      });
+      return;
+    }
+    const { name, value, labels } = message;
+    if (typeof name !== 'string' || !Number.isFinite(value)) return;
+    notes.driverMetric({ plugin, name, value, ...(labels !== undefined && { labels }) });
   }
 
   #hello({ api, pid }: Extract<FromDriver, { readonly t: 'hello' }>): void {
@@ -265,7 +262,7 @@ export class DriverProcess {
     this.#timer = this.#after(limits.pingMs, () => this.#tick());
   }
 
-  #ponged(n: number, rssBytes: number): void {
+  #ponged({ n, rssBytes }: Extract<FromDriver, { readonly t: 'pong' }>): void {
     const { maxRssBytes } = this.#options.limits;
     this.#pong = n === this.#ping ? n : this.#pong;
     this.#rssBytes = rssBytes;

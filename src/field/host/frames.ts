@@ -109,7 +109,7 @@ export class FrameDecoder {
 /** What the owner of a channel is told. */
 export interface ChannelListener<In> {
   message(message: In): void;
-  /** The other end sent something that is no frame, or the stream broke; the channel is closed. */
+  /** The other end sent something that is no frame; the channel is closed. */
   failed(error: Error): void;
   /** The other end has taken what was sent; after a send() that said false. */
   drained(): void;
@@ -146,7 +146,8 @@ export class FrameChannel<In, Out extends object> {
     this.#stream.on('drain', () => {
       if (this.#open) this.#listener.drained();
     });
-    this.#stream.on('error', (error) => this.#fail(error));
+    // A reset is an end like another: the process of the other end tells more about it.
+    this.#stream.on('error', () => this.#end());
     this.#stream.on('end', () => this.#end());
     this.#stream.on('close', () => this.#end());
   }

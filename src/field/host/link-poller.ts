@@ -188,10 +188,13 @@ export class LinkPoller {
     this.#disarm();
     if (!this.#open) return;
     const now = this.#now();
+    const due = new Set<string>();
     this.#plan.takeDue(now, (group, tick, missed) => {
       this.#skippedTicks += missed;
-      this.#due(group, tick);
+      if (this.#due(group, tick)) due.add(group.device);
     });
+    // Only now, so that all groups of a device that are due go into one read.
+    for (const device of due) this.#queue.offer(device);
     const probe = this.#nextProbe();
     if (probe !== undefined && probe.breaker.probeAt <= now && this.#probeWait(now) === 0) {
       this.#probed.add(probe);
@@ -200,17 +203,17 @@ export class LinkPoller {
     this.#arm();
   }
 
-  #due(group: PlannedGroup, tick: number): void {
+  #due(group: PlannedGroup, tick: number): boolean {
     const lane = this.#options.devices.get(group.device);
     // A device that is known not to answer has no ticks, and so skips none.
-    if (lane === undefined || !lane.added || lane.breaker.state !== 'closed') return;
+    if (lane === undefined || !lane.added || lane.breaker.state !== 'closed') return false;
     if (group.state !== 'idle') {
       this.#skippedTicks += 1;
-      return;
+      return false;
     }
     group.state = 'waiting';
     group.servedTick = tick;
-    this.#queue.offer(group.device);
+    return true;
   }
 
   /** The silent device that has waited longest for its probe; none while enough are being probed. */

@@ -77,22 +77,16 @@ function settleOne(pointId: string, returned: unknown, now: number): PointResult
 const noReason = { message: 'the driver gave no reason' };
 
 function whyNoValue(value: unknown): DriverError | undefined {
-  switch (typeof value) {
-    case 'number':
-      return Number.isFinite(value) ? undefined : fault('not-a-number', `the value is ${value}`);
-    case 'boolean':
-    case 'bigint':
-      return undefined;
-    case 'string':
-      return value.length <= maxTextLength
-        ? undefined
-        : fault(
-            'bad-response',
-            `a text of ${value.length} characters; ${maxTextLength} are allowed`,
-          );
-    default:
-      return fault('internal', 'the driver gave a good result without a value');
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? undefined : fault('not-a-number', `the value is ${value}`);
   }
+  if (typeof value === 'string') {
+    return value.length <= maxTextLength
+      ? undefined
+      : fault('bad-response', `a text of ${value.length} characters; ${maxTextLength} are allowed`);
+  }
+  if (typeof value === 'boolean' || typeof value === 'bigint') return undefined;
+  return fault('internal', 'the driver gave a good result without a value');
 }
 
 const fault = (kind: Reason, message: string): DriverError => ({ kind, message });

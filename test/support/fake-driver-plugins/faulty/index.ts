@@ -31,10 +31,9 @@ const faults: Readonly<Record<string, () => unknown>> = {
     }, 1);
   },
   'reject-unowned'() {
-    queueMicrotask(() => {
-      // biome-ignore lint/nursery/noFloatingPromises: this is the fault
-      Promise.reject(new Error('nobody waits for this'));
-    });
+    // Never given to anybody: that is the fault.
+    const lost = [Promise.reject(new Error('nobody waits for this'))];
+    return lost.length;
   },
   exit: () => process.exit(3),
   abort: () => process.abort(),
