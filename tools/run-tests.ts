@@ -13,7 +13,7 @@ interface Tally {
 }
 
 const runs: readonly (readonly string[])[] = [[], ['--config', 'ava.integration.config.js']];
-const ava = 'node_modules/ava/entrypoints/cli.mjs';
+const ava = 'node_modules/ava/entrypoints/cli.js';
 
 /** Reads ava's TAP output, shows failures as they come, and counts. */
 async function run(args: readonly string[]): Promise<Tally & { readonly code: number }> {
