@@ -1,4 +1,5 @@
 import test from 'ava';
+import { Backoff } from '../../../src/kernel/backoff.ts';
 import { Limiter } from '../../../src/kernel/limiter.ts';
 import { SystemClock } from '../../../src/kernel/system-clock.ts';
 import {
@@ -26,6 +27,14 @@ test('a limiter gives its burst at once and its rate in the long run, whatever t
   t.is(given, 105);
 });
 
+test('a limiter that has rested for long gives its burst and no more', (t) => {
+  const clock = new ManualClock();
+  const limiter = new Limiter({ perSecond: 10, burst: 5 }, clock);
+  clock.advance(3_600_000);
+  t.true(limiter.tryTake(5));
+  t.false(limiter.tryTake());
+});
+
 test('a limiter takes all that is asked for or nothing', (t) => {
   const clock = new ManualClock();
   const limiter = new Limiter({ perSecond: 1, burst: 4 }, clock);
@@ -45,6 +54,22 @@ test('a limiter says exactly how long to wait', (t) => {
   clock.advance(1);
   t.true(limiter.tryTake(2));
   t.is(limiter.msUntil(5), Number.POSITIVE_INFINITY);
+});
+
+test('a wait before another try doubles up to its limit and begins anew after a reset', (t) => {
+  const backoff = new Backoff({ minMs: 100, maxMs: 1_000, random: () => 0.999_999 });
+  const waits = () => Array.from({ length: 6 }, () => backoff.next());
+  t.deepEqual(waits(), [100, 200, 400, 800, 1_000, 1_000]);
+  backoff.reset();
+  t.deepEqual(waits(), [100, 200, 400, 800, 1_000, 1_000]);
+});
+
+test('waits are spread over the whole range at every attempt, so that gateways do not come back in step', (t) => {
+  const backoff = new Backoff({ minMs: 100, maxMs: 1_100, random: () => 0.5 });
+  const waits = Array.from({ length: 100 }, () => backoff.next());
+  t.deepEqual(waits.slice(0, 5), [100, 150, 250, 450, 600]);
+  // Half of the range, however often it failed: a spread before the limit would end at the limit.
+  t.is(waits.at(-1), 600);
 });
 
 const acme = tenantId('acme');

@@ -55,9 +55,10 @@ class Disk {
 function bench(points: readonly Point[]) {
   const clock = new ManualClock();
   const disk = new Disk();
+  const told: (readonly unknown[])[] = [];
   const bus: Bus = {
     on: () => () => {},
-    emit: () => {},
+    emit: (...event) => void told.push(event),
   };
   const recorder = new Recorder({
     outbox: disk,
@@ -68,7 +69,7 @@ function bench(points: readonly Point[]) {
     lingerMs: { alarm: 0, live: 100, bulk: 1000 },
   });
   recorder.configure([deviceOf(points)]);
-  return { clock, disk, recorder };
+  return { clock, disk, recorder, told };
 }
 
 const good = (name: string, value: RawResult['value'] & {}, time = 1000): RawResult => ({
@@ -93,6 +94,21 @@ test('accept resolves only after the commit', async (t) => {
   clock.advance(100);
   await accepted;
   t.is(disk.taken.length, 1);
+});
+
+test('observers hear of a reading after its commit and not before', async (t) => {
+  const { clock, disk, recorder, told } = bench([pointOf('a')]);
+  disk.refuse = true;
+  const accepted = recorder.accept([{ device: meter, results: [good('a', 1)] }]);
+  clock.advance(100);
+  await settled();
+  t.deepEqual(told, []);
+
+  disk.refuse = false;
+  clock.advance(5_000);
+  await accepted;
+  t.is(told.length, 1);
+  t.like(told[0], { 0: 'readings-committed', 1: [{ point: 'meter/a', value: 1 }] });
 });
 
 test('what the disk refuses is offered again, in order, and nothing is lost', async (t) => {
@@ -138,6 +154,33 @@ test('readings of several devices and moments share one batch with one dictionar
     ],
   });
   t.is(disk.taken[0]!.n, 3);
+});
+
+test('readings of two tenants are committed in the same moment and never in one batch', async (t) => {
+  const { clock, disk, recorder } = bench([]);
+  const zeta = tenantId('zeta');
+  const pump = deviceId('pump');
+  recorder.configure([
+    deviceOf([pointOf('a')]),
+    {
+      ...deviceOf([pointOf('a', { id: pointId(pump, 'a'), device: pump, tenant: zeta })]),
+      id: pump,
+      tenant: zeta,
+    },
+  ]);
+  const accepted = recorder.accept([
+    { device: meter, results: [good('a', 1)] },
+    { device: pump, results: [good('a', 2)] },
+  ]);
+  clock.advance(100);
+  await accepted;
+  t.deepEqual(
+    disk.taken.map(({ tenant, data }) => [tenant, JSON.parse(data).points]),
+    [
+      ['acme', ['meter/a']],
+      ['zeta', ['pump/a']],
+    ],
+  );
 });
 
 test('an alarm does not wait for the readings', async (t) => {

@@ -89,6 +89,8 @@ test('what is no secret stays readable', (t) => {
 test('names are judged by their words', (t) => {
   for (const name of ['password', 'mqttPassword', 'x-api-key', 'sessionToken', 'KEY', 'set_cookie'])
     t.true(isSensitiveName(name), name);
+  for (const name of ['mqttAuth', 'device_pin', 'X-Auth', 'signingKey', 'wifi-psk'])
+    t.true(isSensitiveName(name), name);
   for (const name of ['keepalive', 'monkey', 'author', 'pinned', 'spinner', 'code', 'reason'])
     t.false(isSensitiveName(name), name);
 });
