@@ -53,17 +53,19 @@ const isManifest = ajv.compile<DriverManifest>(manifestSchema);
 class Refusal extends Error {}
 
 /**
- * The plugins of a folder, read as data: no code of theirs runs. One that is not right is left
+ * The plugins of some folders, read as data: no code of theirs runs. One that is not right is left
  * out and named; it never keeps the others from being used. A folder that does not exist is empty.
  */
-export function loadCatalog(pluginsDir: string): Catalog {
+export function loadCatalog(...pluginsDirs: readonly string[]): Catalog {
   const problems: PluginProblem[] = [];
   const found: Found[] = [];
-  for (const name of foldersOf(pluginsDir, problems)) {
-    try {
-      found.push(readPlugin(join(pluginsDir, name), name));
-    } catch (error) {
-      problems.push({ plugin: name, message: sentence(error) });
+  for (const pluginsDir of pluginsDirs) {
+    for (const name of foldersOf(pluginsDir, problems)) {
+      try {
+        found.push(readPlugin(join(pluginsDir, name), name));
+      } catch (error) {
+        problems.push({ plugin: name, message: sentence(error) });
+      }
     }
   }
   const good = withoutDoubles(found, problems);

@@ -29,8 +29,8 @@ export interface UplinkOptions {
   readonly resolveSecret: (ref: SecretRef) => Promise<string>;
   /** For the retained last values. */
   readonly latest: () => Iterable<LatestValue>;
-  /** Of the embedded broker, with credentials; used when settings.url is "embedded". */
-  readonly brokerUrl?: string;
+  /** Of the embedded broker, with credentials, while it runs; asked when settings.url is "embedded". */
+  readonly brokerUrl?: () => string | undefined;
   readonly limits?: Partial<ConnectionLimits>;
 }
 
@@ -145,7 +145,8 @@ export class Uplink implements Part {
 
   /** Where to connect to; undefined, and the condition raised, when there is nowhere. */
   #address(): BrokerAddress | undefined {
-    const { conditions, brokerUrl } = this.#options;
+    const { conditions } = this.#options;
+    const brokerUrl = this.#options.brokerUrl?.();
     const { url } = this.#settings;
     try {
       if (url === '') {

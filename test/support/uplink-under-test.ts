@@ -71,7 +71,7 @@ export async function uplinkUnderTest(t: ExecutionContext, url: string, setup: S
     bus,
     resolveSecret: setup.resolveSecret ?? (async () => 'secret'),
     latest: setup.latest ?? (() => []),
-    ...(setup.brokerUrl === undefined ? {} : { brokerUrl: setup.brokerUrl }),
+    ...(setup.brokerUrl === undefined ? {} : { brokerUrl: () => setup.brokerUrl }),
     limits: {
       backoff: { minMs: 20, maxMs: 100 },
       settleMs: 20,
