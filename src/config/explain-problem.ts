@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import type { FindingCode } from './finding-codes.ts';
 import { pointerStep } from './json-pointer.ts';
+import { withoutSecrets } from './source-file.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What is wrong with one value. */
@@ -160,7 +161,7 @@ function describe(data: unknown): string {
 
 /** A value as a person may see it: short, on one line. */
 function show(value: unknown): string {
-  const full = JSON.stringify(value) ?? 'nothing';
+  const full = withoutSecrets(JSON.stringify(value) ?? 'nothing');
   return full.length > 60 ? `${full.slice(0, 57)}…` : full;
 }
 

@@ -56,6 +56,10 @@ export function explainYaml(
     tell('E1101', place, words.BAD_ALIAS ?? reason, hints.BAD_ALIAS);
     return;
   }
+  if (/^unknown .*tag/.test(reason)) {
+    tell('E1101', place, words.TAG_RESOLVE_FAILED ?? '', hints.TAG_RESOLVE_FAILED);
+    return;
+  }
   const code = /alias/.test(reason) ? 'E1104' : /depth|nest/.test(reason) ? 'E1106' : 'E1101';
   tell(code, place, `this is no YAML: ${reason}`);
 }
@@ -82,6 +86,8 @@ const words: Readonly<Record<string, string>> = {
 function inWords(error: YAMLParseError): string {
   const known = words[error.code];
   const detail = error.message.split('\n')[0] ?? '';
+  // The library repeats the tag, which may be the beginning of a password.
+  if (error.code === 'TAG_RESOLVE_FAILED') return known ?? '';
   return known === undefined ? `this is no YAML: ${detail}` : `${known} (${detail})`;
 }
 

@@ -1,4 +1,11 @@
-import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml';
+import {
+  COLLECTION_STYLE,
+  EVENT_ID,
+  type Event,
+  getScalarValue,
+  parseEvents,
+  SCALAR_STYLE,
+} from 'js-yaml';
 import { pointerStep } from './json-pointer.ts';
 import type { Part } from './place.ts';
 
@@ -60,7 +67,9 @@ function index(text: string, keys: Map<string, number>, values: Map<string, numb
       continue;
     }
     const pointer = entryOf(top);
-    if (start >= 0) values.set(pointer, start);
+    // A block begins below its key; the key is where a reader looks.
+    const below = top.kind === 'map' && isBlock(event);
+    if (start >= 0 && !below) values.set(pointer, start);
     if (event.type === EVENT_ID.MAPPING) {
       stack.push({ pointer, kind: 'map', entry: undefined, index: 0 });
     } else if (event.type === EVENT_ID.SEQUENCE) {
@@ -80,10 +89,6 @@ function entryOf(top: Collection): string {
 
 function startOf(event: Event): number {
   if (event.type === EVENT_ID.SCALAR) {
-    // A block of text begins below its key; the key is where a reader looks.
-    if (event.style === SCALAR_STYLE.LITERAL_BLOCK || event.style === SCALAR_STYLE.FOLDED_BLOCK) {
-      return -1;
-    }
     // Quotes belong to the value that a reader sees.
     const quoted =
       event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
@@ -91,4 +96,14 @@ function startOf(event: Event): number {
   }
   if (event.type === EVENT_ID.ALIAS) return event.anchorStart;
   return event.type === EVENT_ID.MAPPING || event.type === EVENT_ID.SEQUENCE ? event.start : -1;
+}
+
+function isBlock(event: Event): boolean {
+  if (event.type === EVENT_ID.MAPPING || event.type === EVENT_ID.SEQUENCE) {
+    return event.style === COLLECTION_STYLE.BLOCK;
+  }
+  return (
+    event.type === EVENT_ID.SCALAR &&
+    (event.style === SCALAR_STYLE.LITERAL_BLOCK || event.style === SCALAR_STYLE.FOLDED_BLOCK)
+  );
 }

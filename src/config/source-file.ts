@@ -1,5 +1,6 @@
 import { locateInYaml, type PlaceFinder } from './locate-in-yaml.ts';
 import type { Part, Place } from './place.ts';
+import { nearest } from './suggest.ts';
 
 const nowhere: Place = { line: 0, column: 0 };
 
@@ -56,7 +57,7 @@ export class SourceFile {
     if (start === undefined) return undefined;
     const end = this.text.indexOf('\n', start);
     const full = this.text.slice(start, end === -1 ? undefined : end);
-    return printable(full.slice(0, excerptLength));
+    return withoutSecrets(printable(full)).slice(0, excerptLength);
   }
 
   private lineStarts(): number[] {
@@ -70,18 +71,27 @@ export class SourceFile {
   }
 }
 
-/** Text of unknown origin, made safe for a terminal and for a log that others read. */
+/** Text of unknown origin, made safe for a terminal; passwords in addresses are taken out. */
 export function printable(text: string): string {
   return (
     text
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
       .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ')
       .trimEnd()
-      // What stands behind a key that sounds like a secret is never shown, whatever its spelling.
-      .replace(
-        /([\w-]*(?:pass|pwd|secret|token|credential_value)[\w-]*["']?\s*[:=]\s*)(?!\{|\s*$)("[^"]*"?|'[^']*'?|[^,}\]]+)/gi,
-        '$1***',
-      )
-      .replace(/(\/\/[^\s:/@]*:)[^\s@]+@/g, '$1***@')
+      .replace(/(\/\/[^\s:/@]*:)\S+@/g, '$1***@')
   );
+}
+
+const secretWords = ['password', 'passphrase', 'secret', 'token'];
+
+/** Text of a file that others may read in a log: nothing after a key that sounds like a secret, however it is spelt. */
+export function withoutSecrets(line: string): string {
+  for (const match of line.matchAll(/([\w-]+)["']?\s*[:=]\s*/g)) {
+    const [whole, key = ''] = match;
+    const sensitive =
+      /pass|pwd|secret|token|private/i.test(key) || nearest(key, secretWords) !== undefined;
+    const end = match.index + whole.length;
+    if (sensitive && end < line.length && line[end] !== '{') return `${line.slice(0, end)}***`;
+  }
+  return line;
 }
