@@ -1,6 +1,5 @@
 import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import { readBootId, SystemClock } from '../kernel/system-clock.ts';
-import { withDeadline } from '../kernel/wait.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Notes } from '../model/notes.ts';
 import type { GatewayStatus } from '../model/status.ts';
@@ -8,11 +7,8 @@ import { createNotes } from './create-notes.ts';
 import { LineWriter } from './line-writer.ts';
 import { Metrics } from './metrics.ts';
 import { Redactor } from './redactor.ts';
+import { StandardOutput } from './standard-output.ts';
 import { setStatusGauges } from './status-gauges.ts';
-
-/** Lines that wait for a slow reader of standard output; beyond it they are dropped and counted. */
-const maxWaitingBytes = 1024 * 1024;
-const flushDeadlineMs = 1_000;
 
 /** Where gauges come from at each scrape. */
 export type MetricsSource = () => GatewayStatus;
@@ -47,7 +43,12 @@ export interface Telemetry {
 export function createTelemetry(options: TelemetryOptions): Telemetry {
   const { level, version, gateway, clock = new SystemClock(readBootId()) } = options;
   const metrics = new Metrics(version);
-  const output = options.destination === undefined ? openStandardOutput(metrics) : undefined;
+  const output =
+    options.destination === undefined
+      ? new StandardOutput((lost) =>
+          metrics.count('riser_log_lines_total', lost, { result: 'lost' }),
+        )
+      : undefined;
   const logger = pino(
     {
       level,
@@ -55,7 +56,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.destination ?? output?.stream,
+    options.destination ?? output,
   );
   const redactor = new Redactor();
   const lines = new LineWriter({
@@ -79,26 +80,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       closed ??= (async () => {
         lines.close();
         metrics.close();
-        await output?.end();
+        await output?.close();
       })();
       return closed;
-    },
-  };
-}
-
-/** Standard output that neither blocks the gateway nor ends it when its reader is slow or gone. */
-function openStandardOutput(metrics: Metrics) {
-  const stream = pino.destination({ dest: 1, sync: false, maxLength: maxWaitingBytes });
-  const lost = () => metrics.count('riser_log_lines_total', 1, { result: 'dropped' });
-  stream.on('drop', lost);
-  // The reader of a pipe has gone. There is nobody left to tell.
-  stream.on('error', lost);
-  const ended = new Promise<void>((resolve) => stream.once('close', resolve));
-  return {
-    stream,
-    async end(): Promise<void> {
-      stream.end();
-      await withDeadline('writing the last lines', flushDeadlineMs, ended).catch(() => {});
     },
   };
 }

@@ -42,6 +42,28 @@ test('a clock that is set forward by decades starts a job once, and at once', as
   t.is(runs, 2);
 });
 
+test('a clock that is set past the time of a job does not run it at the wrong time', async (t) => {
+  const { jobs, clock } = await open();
+  let runs = 0;
+  jobs.schedule('nightly', '0 3 * * *', async () => {
+    runs += 1;
+  });
+  clock.jumpWall(24 * 60 * minute);
+  await clock.pass(2 * minute);
+  t.is(runs, 0);
+});
+
+test('a minute that was missed in a stall is made up for', async (t) => {
+  const { jobs, clock } = await open();
+  let runs = 0;
+  jobs.schedule('hourly', '1 * * * *', async () => {
+    runs += 1;
+  });
+  clock.jumpWall(3 * minute);
+  await clock.pass(minute);
+  t.is(runs, 1);
+});
+
 test('a clock that is set back by a day does not silence a job for a day', async (t) => {
   const { jobs, clock } = await open();
   let runs = 0;

@@ -1,5 +1,8 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'ava';
 import { conditionKinds } from '../../../src/model/condition.ts';
 import { GatewayError } from '../../../src/model/errors.ts';
@@ -375,4 +378,51 @@ test('a reader that goes away does not end the gateway', async (t) => {
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   t.is(code, 7);
+});
+
+test('a full disk below standard output does not end the gateway', async (t) => {
+  const child = inProcess(
+    'exec >/dev/full;',
+    `for (let n = 0; n < 20; n += 1) {
+       notes.readingsRefused({ reason: 'r' + n, count: 1 });
+       await new Promise((resolve) => setImmediate(resolve));
+     }
+     await telemetry.close();
+     process.exit(7);`,
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [code] = await once(child, 'exit');
+  t.is(code, 7);
+});
+
+test('the last line before an exit without close is written', async (t) => {
+  const child = inProcess('', 'notes.summary({ n: 1 }); notes.outboxRecovered(); process.exit(3);');
+  t.teardown(() => child.kill('SIGKILL'));
+  const [out, [code]] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
+  t.is(code, 3);
+  t.is(Buffer.concat(out).toString().trim().split('\n').length, 2);
+});
+
+test('a pipe that nobody reads costs a megabyte, lines that are counted, and no time', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'riser-pipe-'));
+  const pipe = path.join(folder, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const reader = openSync(pipe, constants.O_RDWR);
+  t.teardown(() => {
+    closeSync(reader);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const child = inProcess(
+    `exec >'${pipe}';`,
+    `const text = 'x'.repeat(2000);
+     for (let n = 0; n < 1500; n += 1) notes.linkFailed({ link: 'l' + n, reason: 'busy', message: text });
+     const lost = /result="lost"} (\\d+)/.exec(await telemetry.metrics())?.[1] ?? '0';
+     process.stderr.write(lost);
+     await telemetry.close();
+     process.exit(7);`,
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [err, [code]] = await Promise.all([child.stderr.toArray(), once(child, 'exit')]);
+  t.is(code, 7);
+  t.true(Number(Buffer.concat(err).toString()) > 500, Buffer.concat(err).toString());
 });
