@@ -1,7 +1,6 @@
-import { type LoadedSite, loadSite } from '../config/load-site.ts';
+import { type LoadedSite, loadSettingsOf, loadSite } from '../config/load-site.ts';
 import { type Catalog, loadCatalog, type PluginProblem } from '../field/catalog.ts';
 import { shippedPlugins, shippedProfiles } from '../gateway/release.ts';
-import type { CheckLink } from '../model/installed-driver.ts';
 
 /** Where the configuration is unless told otherwise. */
 export const defaultConfigFolder = '/etc/riser';
@@ -22,21 +21,16 @@ export async function loadConfiguration(
   thorough: boolean,
 ): Promise<LoadedConfiguration> {
   const folder = dir ?? env.RISER_CONFIG ?? defaultConfigFolder;
-  const load = async (catalog: Catalog) => {
-    const { drivers, problems } = catalog;
-    const options = { dir: folder, shippedProfiles, env, drivers };
-    if (!thorough) return { ...(await loadSite(options)), dir: folder, problems };
-    const { LinkCheck } = await import('./link-check.ts');
-    await using check = new LinkCheck(catalog);
-    const checkLink: CheckLink = check.checkLink;
-    return { ...(await loadSite({ ...options, checkLink })), dir: folder, problems };
-  };
-
-  const shipped = loadCatalog(shippedPlugins);
-  const loaded = await load(shipped);
-  const more = loaded.settings.paths.plugins;
   // Only the settings say where further plugins are, and only these know the drivers of some links.
-  return more === '' ? loaded : await load(joined(shipped, loadCatalog(more)));
+  const { paths } = await loadSettingsOf({ dir: folder, env });
+  const shipped = loadCatalog(shippedPlugins);
+  const catalog = paths.plugins === '' ? shipped : joined(shipped, loadCatalog(paths.plugins));
+  const { drivers, problems } = catalog;
+  const options = { dir: folder, shippedProfiles, env, drivers };
+  if (!thorough) return { ...(await loadSite(options)), dir: folder, problems };
+  const { LinkCheck } = await import('./link-check.ts');
+  await using check = new LinkCheck(catalog);
+  return { ...(await loadSite({ ...options, checkLink: check.checkLink })), dir: folder, problems };
 }
 
 function joined(one: Catalog, other: Catalog): Catalog {

@@ -1,4 +1,5 @@
-import { controlRoutes, type Route } from './control-routes.ts';
+import { controlRoutes } from './control-routes.ts';
+import type { Route } from './route.ts';
 import { components, type JsonSchema, ref } from './schemas.ts';
 
 /** The description of the control API, OpenAPI 3.1. */

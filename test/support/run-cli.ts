@@ -22,13 +22,31 @@ export interface RunningCli {
   readonly result: Promise<CliResult>;
 }
 
+/** Processes at a time: tests of a file run together, and fifty starts at once would only wait for each other. */
+const maxRunning = 3;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function takePlace(): Promise<void> {
+  if (running >= maxRunning) await new Promise<void>((resolve) => waiting.push(resolve));
+  else running += 1;
+}
+
+/** Hands the place to whoever waits longest. */
+function leavePlace(): void {
+  const next = waiting.shift();
+  if (next === undefined) running -= 1;
+  else next();
+}
+
 /** Starts `riser …` in a process of its own: no terminal, no colours, UTC. It is killed after the test. */
-export function startCli(
+export async function startCli(
   t: Teardown,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   uid?: number,
-): RunningCli {
+): Promise<RunningCli> {
+  await takePlace();
   const child = spawn(process.execPath, ['src/main.ts', ...args], {
     env: {
       PATH: process.env.PATH,
@@ -43,6 +61,7 @@ export function startCli(
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
+    child.once('close', leavePlace);
   });
   const result = Promise.all([exited, all(child.stdout), all(child.stderr)]).then(
     ([code, stdout, stderr]) => ({ code, stdout, stderr }),
@@ -56,12 +75,12 @@ function all(stream: Readable): Promise<string> {
 }
 
 /** Runs `riser …` to its end. */
-export function runCli(
+export async function runCli(
   t: Teardown,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<CliResult> {
-  return startCli(t, args, env).result;
+  return (await startCli(t, args, env)).result;
 }
 
 /** A control API with a fake gateway behind it, and the environment that makes `riser` use it. */

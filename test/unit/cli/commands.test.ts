@@ -98,7 +98,7 @@ test('riser read takes some points, by name or whole id, and --last does not ask
 
 test('riser watch prints what stands, then only what changes', async (t) => {
   const { env, control } = await serveFake(t);
-  const running = startCli(t, ['watch', 'pv-roof', '--count', '3'], env);
+  const running = await startCli(t, ['watch', 'pv-roof', '--count', '3'], env);
   await once(running.child.stderr!, 'data');
   const at = { time: Date.UTC(2026, 10, 20, 9, 41, 7), unit: 'W' };
   control.commit(latest('pv-roof', 'ac.power', 4100, at));
@@ -118,7 +118,7 @@ test('riser watch prints what stands, then only what changes', async (t) => {
 
 test('riser watch --jsonl prints one document a line', async (t) => {
   const { env, control } = await serveFake(t);
-  const running = startCli(t, ['watch', '--jsonl', '--count', '2'], env);
+  const running = await startCli(t, ['watch', '--jsonl', '--count', '2'], env);
   while (control.listeners.size === 0) await new Promise((resolve) => setImmediate(resolve));
   control.commit(latest('meter-1', 'a', 1), latest('meter-1', 'b', 2));
   const { stdout } = await running.result;
@@ -134,7 +134,7 @@ test('riser watch --jsonl prints one document a line', async (t) => {
 
 test('Ctrl-C ends a watch with 130 and without a complaint', async (t) => {
   const { env, control } = await serveFake(t);
-  const running = startCli(t, ['watch'], env);
+  const running = await startCli(t, ['watch'], env);
   await once(running.child.stderr!, 'data');
   running.child.kill('SIGINT');
   const { code, stderr } = await running.result;
@@ -151,7 +151,7 @@ test('Ctrl-C ends a read with 130, and the daemon stops reading', async (t) => {
     asked.resolve(signal);
     await once(signal, 'abort');
   };
-  const running = startCli(t, ['read', 'meter-1', '--json'], env);
+  const running = await startCli(t, ['read', 'meter-1', '--json'], env);
   const signal = await asked.promise;
   running.child.kill('SIGINT');
   const { code, stdout } = await running.result;
@@ -163,7 +163,7 @@ test('Ctrl-C ends a read with 130, and the daemon stops reading', async (t) => {
 
 test('a reader that goes away ends a watch with 0 and without a complaint', async (t) => {
   const { env, control } = await serveFake(t);
-  const running = startCli(t, ['watch', '--all'], env);
+  const running = await startCli(t, ['watch', '--all'], env);
   await once(running.child.stderr!, 'data');
   running.child.stdout!.destroy();
   const feed = setInterval(() => control.commit(latest('meter-1', 'a', 1)), 20);
@@ -174,7 +174,7 @@ test('a reader that goes away ends a watch with 0 and without a complaint', asyn
 
 test('a watch that the daemon ends says so with 3', async (t) => {
   const { env, server } = await serveFake(t);
-  const running = startCli(t, ['watch'], env);
+  const running = await startCli(t, ['watch'], env);
   await once(running.child.stderr!, 'data');
   await server.close();
   const { code, stderr } = await running.result;
@@ -501,7 +501,7 @@ test('exit code 6 for a socket that one may not use', async (t) => {
   await chmod(socket, 0);
   // For root nothing is forbidden, so the command runs as another user then.
   const uid = process.getuid?.() === 0 ? 65_534 : undefined;
-  const { code, stderr } = await startCli(t, ['status'], env, uid).result;
+  const { code, stderr } = await (await startCli(t, ['status'], env, uid)).result;
   t.is(code, 6, stderr);
   t.regex(stderr, /member of group riser/);
 });

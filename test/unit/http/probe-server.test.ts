@@ -167,11 +167,14 @@ test('port -1 opens nothing, and close may come twice', async (t) => {
   await server.close();
 });
 
-test('close ends a connection that does nothing', async (t) => {
+test('close ends a connection with half a request', async (t) => {
   const { server, port } = await serve(t);
   const socket = connect({ host: '127.0.0.1', port });
   await once(socket, 'connect');
   const closed = once(socket.resume(), 'close');
+  socket.write('GET /livez HTTP/1.1\r\n');
+  // An answer to a second client proves that the first bytes of this one have arrived.
+  await get(port, '/livez', 'localhost');
   await server.close();
   await closed;
   t.pass();
