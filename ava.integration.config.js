@@ -4,5 +4,6 @@ export default {
   files: ['test/integration/**/*.test.ts', 'test/e2e/**/*.test.ts'],
   workerThreads: false,
   concurrency: 1,
+  serial: true,
   timeout: '10m',
 };

@@ -69,16 +69,24 @@ export class Configuration {
   async #apply(): Promise<ApplyResult> {
     const { site, findings } = await this.#load();
     this.#report(findings);
-    const nothing = { added: [], changed: [], removed: [], restartNeeded: [] };
+    const nothing = { added: [], changed: [], removed: [] };
     if (site === undefined) {
-      return { applied: false, revision: this.#site.revision, findings, ...nothing };
+      return {
+        applied: false,
+        revision: this.#site.revision,
+        findings,
+        ...nothing,
+        restartNeeded: [],
+      };
     }
     const diff = diffSites(this.#site, site);
     const restartNeeded = diffSites(this.#siteAtStart, site).settings.filter(
       (name) => !hotSettings.some((hot) => hot.test(name)),
     );
     this.#tellRestart(restartNeeded);
-    if (diff.empty) return { applied: true, revision: site.revision, findings, ...nothing };
+    if (diff.empty) {
+      return { applied: true, revision: site.revision, findings, ...nothing, restartNeeded };
+    }
     await this.#use(site);
     const names = (kind: 'added' | 'changed' | 'removed') =>
       [diff.links, diff.devices, diff.tenants].flatMap((objects) =>

@@ -152,6 +152,22 @@ export class GatewayProcess {
   }
 }
 
+/** The control API said no, and why. */
+export class ControlRefusal extends Error {
+  readonly status: number;
+  readonly #body: string;
+
+  constructor(message: string, status: number, body: string) {
+    super(message);
+    this.status = status;
+    this.#body = body;
+  }
+
+  get problem(): unknown {
+    return JSON.parse(this.#body);
+  }
+}
+
 /** One request over the daemon's Unix socket. Rejects on a status of 400 or more. */
 export async function callControl<Answer>(
   socketPath: string,
@@ -177,7 +193,8 @@ export async function callControl<Answer>(
         response.on('error', reject);
         response.on('end', () => {
           const status = response.statusCode ?? 0;
-          if (status >= 400) reject(new Error(`${method} ${route}: ${status} ${text}`));
+          if (status >= 400)
+            reject(new ControlRefusal(`${method} ${route}: ${status} ${text}`, status, text));
           else resolve(JSON.parse(text) as Answer);
         });
       },
