@@ -158,13 +158,16 @@ test('only owner and group may open the socket', async (t) => {
 test('a page of values ends where the next one begins', async (t) => {
   const { socketPath, control } = await serve(t);
   const seen: string[] = [];
+  const sizes: number[] = [];
   let next: string | undefined;
   do {
     const url: string = `/values?limit=3${next === undefined ? '' : `&after=${encodeURIComponent(next)}`}`;
     const { body } = await ask(socketPath, url);
     seen.push(...body.values.map(({ point }) => point));
+    sizes.push(body.values.length);
     next = body.next;
   } while (next !== undefined);
+  t.deepEqual(sizes, [3, 3, 1]);
   t.deepEqual(
     seen,
     control.latestValues.map(({ point }) => String(point)),
