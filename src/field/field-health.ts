@@ -43,8 +43,8 @@ interface DeviceHealth {
   offlineAt: number | undefined;
 }
 
-/** Without a skipped tick for so long a link is not overloaded any more. */
-const overloadMs = 60_000;
+/** Without a skipped tick for so long a link is not overloaded any more; less than its condition takes to be shown. */
+const overloadMs = 30_000;
 
 /** What is known of links and devices: from reports and readings to statuses and conditions. */
 export class FieldHealth {

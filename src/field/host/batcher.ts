@@ -139,15 +139,24 @@ export class Batcher {
     }
   }
 
-  /** The held ones are older than whatever came after the way became free. */
+  /**
+   * Puts held results, the longest held first, before those that came after the way was free: as
+   * many as can be sent now. To move all of them each time would cost more than to read them.
+   */
   #release(): void {
-    const held: Waiting[] = [];
-    for (const points of this.#held.values()) {
-      for (const waiting of points.values()) held.push(waiting);
+    const room = (this.#limits.unacked - this.unacked) * this.#limits.results;
+    const released: Waiting[] = [];
+    for (const [device, points] of this.#held) {
+      for (const [pointId, waiting] of points) {
+        if (released.length === room) break;
+        points.delete(pointId);
+        released.push(waiting);
+      }
+      if (points.size > 0) break;
+      this.#held.delete(device);
     }
-    this.#held.clear();
-    this.#heldCount = 0;
-    this.#live = [...held, ...this.#live];
+    this.#heldCount -= released.length;
+    this.#live = [...released, ...this.#live];
   }
 
   #hold(waiting: Waiting): void {

@@ -82,6 +82,15 @@ for (const [what, spoil, message] of [
     (dir: string) => writeFileSync(join(dir, 'any.schema.json'), '{ "type": "flower" }'),
     /any\.schema\.json is no JSON Schema/,
   ],
+  [
+    'whose module lies outside of it',
+    (dir: string) =>
+      writeFileSync(
+        join(dir, 'manifest.json'),
+        manifest('x').replace('./index.ts', './../steady/index.ts'),
+      ),
+    /module \.\/\.\.\/steady\/index\.ts is outside of it/,
+  ],
   ['without its module', (dir: string) => rmSync(join(dir, 'index.ts')), /index\.ts .* not exist/],
 ] as const) {
   test(`a plugin ${what} is refused in words, and the others are used`, (t) => {

@@ -82,9 +82,13 @@ test('three time-outs in a row open the breaker; its points are told offline onc
   t.is(readsOf('dead').length, 4, 'the first probe comes after 5 s');
   t.deepEqual(readsOf('dead')[3]?.points, ['g0'], 'a probe asks for one point');
   t.is(results.length, 8);
+  await clock.advance(7_000);
+  t.is(readsOf('dead').length, 4, 'the second probe comes 10 s after the first');
+  await clock.advance(3_500);
+  t.is(readsOf('dead').length, 5);
 
   driver.units.set('dead', { takesMs: 100 });
-  await clock.advance(12_000);
+  await clock.advance(21_000);
   t.is(runner.report().devices[0]?.breaker, 'closed');
   const good = results.filter(({ quality }) => quality === 'good');
   t.true(good.length >= 2, 'all its points are read as soon as it is back');
