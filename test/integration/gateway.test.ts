@@ -94,8 +94,9 @@ test('a configuration that breaks while it runs is not applied, and told with it
     instanceOf: ControlRefusal,
   });
 
-  t.is(refused?.status, 422);
-  const { findings } = refused?.problem as { findings: Finding[] };
+  const { status: code, problem } = refused as ControlRefusal;
+  t.is(code, 422);
+  const { findings } = problem as { findings: Finding[] };
   const finding = findings.find(({ message }) => message.includes('lnk'));
   t.is(finding?.file, 'devices.d/devices.yaml');
   t.is(finding?.line, 3);
