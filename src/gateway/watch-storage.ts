@@ -56,12 +56,14 @@ export class WatchStorage implements Part {
 
   #lookAtOutbox(): void {
     const { pending, oldestAgeMs = 0, deadLetters } = this.#options.outbox.stats();
-    const connected = this.#options.uplinks().some(({ state }) => state === 'connected');
+    const uplinks = this.#options.uplinks();
+    const connected = uplinks.some(({ state }) => state === 'connected');
     this.#set(
       connected && (pending > growingPending || oldestAgeMs > growingAgeMs),
       'outbox-growing',
       '',
       `${pending} events wait although the cloud is connected, the oldest for ${Math.round(oldestAgeMs / 1000)} s`,
+      uplinks.map(({ tenant }) => tenant),
     );
     this.#set(deadLetters > 0, 'dead-letters', '', `${deadLetters} batches are set aside`);
   }
@@ -97,8 +99,9 @@ export class WatchStorage implements Part {
     code: Parameters<ConditionReporter['raise']>[0],
     subject: string,
     text: string,
+    under: readonly string[] = [],
   ): void {
-    if (active) this.#options.conditions.raise(code, subject, text);
+    if (active) this.#options.conditions.raise(code, subject, text, { under });
     else this.#options.conditions.clear(code, subject);
   }
 }
