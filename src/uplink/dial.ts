@@ -49,11 +49,13 @@ export function dial(options: DialOptions): Promise<Socket> {
         // What a dying socket still says has no listener otherwise and would end the process.
         socket.on('error', () => {});
         socket.destroy();
-        reject(error);
+        // A handshake that is broken off comes as a reset connection or as nothing at all.
+        const brokenOff = tls !== undefined && (error as { code?: unknown }).code === 'ECONNRESET';
+        reject(brokenOff ? new SessionError('handshake', undefined, { cause: error }) : error);
       }
     };
     const stop = () => done(signal.reason);
-    const closed = () => done(new SessionError('closed-early'));
+    const closed = () => done(new SessionError('handshake'));
     const timer = clock.setTimeout(() => done(new SessionError('dial-timeout')), timeoutMs);
     signal.addEventListener('abort', stop, { once: true });
     socket.once('error', done);

@@ -39,6 +39,7 @@ export class SessionError extends Error {
 
 export type SessionTrouble =
   | 'dial-timeout'
+  | 'handshake'
   | 'closed-early'
   | 'connack-timeout'
   | 'connack'
@@ -223,6 +224,11 @@ function explainSession(error: SessionError, attempt: Attempt): Failure {
   switch (error.kind) {
     case 'dial-timeout':
       return noAnswer(attempt);
+    case 'handshake':
+      return untrusted(
+        `${where} broke the TLS handshake off`,
+        'Check the port of uplink.url (8883 is usual), or write mqtt:// if the broker has no TLS.',
+      );
     case 'closed-early':
       if (attempt.secure) {
         // In TLS 1.3 the broker judges the client's certificate after the handshake, and says no by closing.

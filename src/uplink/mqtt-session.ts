@@ -227,7 +227,8 @@ export class MqttSession implements Pipe {
         this.#end(error);
         reject(error);
       };
-      this.#socket.on('error', (error) => {
+      // Before mqtt.js, which passes the same error on as its own.
+      this.#socket.prependListener('error', (error: Error) => {
         this.#socketError ??= error;
       });
       client.once('connect', (packet) => {
@@ -244,17 +245,27 @@ export class MqttSession implements Pipe {
         this.#end(new SessionError('disconnect', packet.reasonCode ?? 0));
       });
       client.on('error', (error) => {
-        const failure = this.#socketError ?? mqttTrouble(error, connected);
+        const failure = this.#socketTrouble(connected) ?? mqttTrouble(error, connected);
         if (connected) this.#end(failure);
         else fail(failure);
       });
       client.on('close', () => {
         const failure =
-          this.#socketError ?? new SessionError(connected ? 'closed' : 'closed-early');
+          this.#socketTrouble(connected) ?? new SessionError(connected ? 'closed' : 'closed-early');
         if (connected) this.#end(failure);
         else fail(failure);
       });
     });
+  }
+
+  /** What the network says; a connection reset before the answer is one that was closed early. */
+  #socketTrouble(connected: boolean): unknown {
+    const error = this.#socketError;
+    const code = (error as { code?: unknown } | undefined)?.code;
+    const reset = code === 'ECONNRESET' || code === 'EPIPE';
+    return reset && !connected
+      ? new SessionError('closed-early', undefined, { cause: error })
+      : error;
   }
 
   #accept(connack: IConnackPacket): void {

@@ -122,6 +122,8 @@ export class StreamSet {
   #sendable(lane: Lane): StreamWindow | undefined {
     const window = this.#current(lane);
     if (window === undefined || window.held || window.dry || !window.hasUnsent) return undefined;
+    // Refused for want of rights: one batch asks whether that has changed, not a window full.
+    if (window.refusal?.kind === 'rights' && window.hasUnconfirmed) return undefined;
     return this.#bounded(window) ? undefined : window;
   }
 

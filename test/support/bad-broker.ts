@@ -184,30 +184,22 @@ export class BadBroker {
   }
 
   #packet(packet: Packet, connection: BadConnection): void {
-    switch (packet.cmd) {
-      case 'pingreq':
-        connection.send({ cmd: 'pingresp' });
-        break;
-      case 'subscribe':
-        connection.send({
-          cmd: 'suback',
-          messageId: packet.messageId ?? 0,
-          granted: packet.subscriptions.map(({ qos }) => qos),
-        } as Packet);
-        break;
-      case 'disconnect':
-        this.goodbyes += 1;
-        break;
-      case 'publish':
-        connection.published += 1;
-        this.received.push(packet);
-        if (packet.qos === 0) break;
-        connection.outstanding += 1;
-        connection.mostOutstanding = Math.max(connection.mostOutstanding, connection.outstanding);
-        if (this.behaviour.publish === undefined) connection.ack(packet.messageId);
-        else this.behaviour.publish(packet, connection);
-        break;
-      default:
+    if (packet.cmd === 'pingreq') connection.send({ cmd: 'pingresp' });
+    else if (packet.cmd === 'disconnect') this.goodbyes += 1;
+    else if (packet.cmd === 'subscribe') {
+      connection.send({
+        cmd: 'suback',
+        messageId: packet.messageId ?? 0,
+        granted: packet.subscriptions.map(({ qos }) => qos),
+      } as Packet);
+    } else if (packet.cmd === 'publish') {
+      connection.published += 1;
+      this.received.push(packet);
+      if (packet.qos === 0) return;
+      connection.outstanding += 1;
+      connection.mostOutstanding = Math.max(connection.mostOutstanding, connection.outstanding);
+      if (this.behaviour.publish === undefined) connection.ack(packet.messageId);
+      else this.behaviour.publish(packet, connection);
     }
   }
 }

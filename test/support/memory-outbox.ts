@@ -65,7 +65,7 @@ export class MemoryOutbox implements Outbox {
     return this.#logs.map(({ batches, ...log }) => ({
       ...log,
       oldest: batches[0]?.sequence ?? log.next,
-      bytes: batches.reduce((sum, { body }) => sum + body.length, 0),
+      bytes: 0,
     }));
   }
 
@@ -79,8 +79,8 @@ export class MemoryOutbox implements Outbox {
     await new Promise((resolve) => setImmediate(resolve));
     const found: StoredBatch[] = [];
     let bytes = 0;
-    for (const batch of this.#log(sid)?.batches ?? []) {
-      if (batch.sequence <= after) continue;
+    const batches = this.#log(sid)?.batches ?? [];
+    for (const batch of batches.slice(firstAfter(batches, after))) {
       bytes += batch.body.length;
       if (found.length > 0 && (found.length >= limit.batches || bytes > limit.bytes)) break;
       found.push(this.#asSeenBy(consumer, batch));
@@ -236,6 +236,17 @@ export class MemoryOutbox implements Outbox {
     };
     return Buffer.from(`${JSON.stringify(attributes).slice(0, -1)},"data":${batch.data}}`);
   }
+}
+
+/** Index of the first batch behind a sequence, by halving. */
+function firstAfter(batches: readonly StoredBatch[], after: number): number {
+  let [low, high] = [0, batches.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((batches[middle]?.sequence ?? 0) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** A batch of n readings of one point, its values counting up. */

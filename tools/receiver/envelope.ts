@@ -1,0 +1,69 @@
+/** What the receiver reads of an event's envelope (docs/reference/wire.md). */
+export interface Envelope {
+  readonly specversion: '1.0';
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly time: string;
+  readonly dataschema: string;
+  readonly tenantid: string;
+  readonly sequence: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly [attribute: string]: unknown;
+}
+
+/** A stream: what the events of one `source` belong to. */
+export interface StreamName {
+  readonly tenant: string;
+  readonly gateway: string;
+  readonly lane: string;
+}
+
+/** Where an event stands in its stream. */
+export interface Placed {
+  readonly stream: StreamName;
+  readonly epoch: string;
+  readonly first: number;
+  readonly last: number;
+  readonly envelope: Envelope;
+}
+
+const topicPattern = /^riser\/1\/(?<tenant>[^/]+)\/(?<gateway>[^/]+)\/(?<lane>alarm|live|bulk)$/;
+const idPattern = /^(?<epoch>[A-Za-z0-9_-]{1,64})\.(?<sequence>\d{1,16})$/;
+const largestBatch = 1_000_000;
+
+/** Checks an event against its topic. Throws an Error that says what is wrong. */
+export function readEvent(topic: string, payload: Uint8Array | string): Placed {
+  const names = topicPattern.exec(topic)?.groups;
+  if (names === undefined) throw new Error(`${topic} is no topic of events`);
+  const { tenant = '', gateway = '', lane = '' } = names;
+  const parsed: unknown = JSON.parse(
+    typeof payload === 'string' ? payload : Buffer.from(payload).toString('utf8'),
+  );
+  if (typeof parsed !== 'object' || parsed === null) throw new Error('the event is no object');
+  const envelope = parsed as Envelope;
+  const { specversion, id, source, type, tenantid, sequence, data } = envelope;
+  if (specversion !== '1.0') throw new Error('specversion is not 1.0');
+  if (source !== `//${gateway}/${tenant}/${lane}`) throw new Error('source is not of this topic');
+  if (tenantid !== tenant) throw new Error('tenantid is not of this topic');
+  if (typeof type !== 'string' || !type.startsWith('riser.')) throw new Error('type is unknown');
+  if (typeof data !== 'object' || data === null) throw new Error('data is no object');
+  const [epoch, number] = typeof id === 'string' ? (idPattern.exec(id)?.slice(1) ?? []) : [];
+  const first = Number(number);
+  if (
+    epoch === undefined ||
+    Number(sequence) !== first ||
+    !Number.isSafeInteger(first) ||
+    first < 1
+  ) {
+    throw new Error('id and sequence do not fit together');
+  }
+  const n = type === 'riser.readings.v1' || type === 'riser.gap.v1' ? data.n : 1;
+  if (typeof n !== 'number' || !Number.isInteger(n) || n < 1 || n > largestBatch) {
+    // A gap may be larger than any batch: it stands for many.
+    if (type !== 'riser.gap.v1' || !Number.isSafeInteger(n) || (n as number) < 1) {
+      throw new Error('data.n is no count');
+    }
+  }
+  return { stream: { tenant, gateway, lane }, epoch, first, last: first + Number(n) - 1, envelope };
+}
