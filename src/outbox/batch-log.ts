@@ -344,7 +344,8 @@ export class BatchLog {
       bytesWritten: this.#bytesWritten,
       checksumErrors: this.#reader.checksumErrors,
       oldestRun: this.#oldest,
-      run: this.running.latest,
+      run: this.running.at(this.#now.monotonic),
+      monotonic: this.#now.monotonic,
       setAside: this.#setAside,
     };
   }

@@ -22,6 +22,7 @@ import { checkNewBatch } from './new-batch-check.ts';
 import { fromFacts, isFinal, unavailable } from './outbox-errors.ts';
 import type { DurableOutboxOptions } from './outbox-options.ts';
 import { OutboxReports } from './outbox-reports.ts';
+import { StallWatch } from './stall-watch.ts';
 import { startLogWorker } from './start-worker.ts';
 import { unpackBatches } from './unpack-batches.ts';
 import { LogFailure, WorkerLink } from './worker-link.ts';
@@ -57,6 +58,7 @@ export class DurableOutbox implements Outbox, Part {
   readonly #times = new CommitTimes();
   readonly #backoff = new Backoff(reopenLimits);
   readonly #listeners: CommitListeners;
+  readonly #stall: StallWatch;
   #state: State = 'new';
   #link: WorkerLink | undefined;
   /** The worker has the file open, though it may be unable to write it. */
@@ -65,7 +67,7 @@ export class DurableOutbox implements Outbox, Part {
   /** A commit or a tend is in flight. */
   #isBusy = false;
   #isPumpDue = false;
-  #isStalled = false;
+  #isTendDue = false;
   #committedEvents = 0;
   #cause: GatewayError | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -73,11 +75,11 @@ export class DurableOutbox implements Outbox, Part {
   #cursorTimer: Disposable | undefined;
   #tendTimer: Disposable | undefined;
   #reopenTimer: Disposable | undefined;
-  #stallTimer: Disposable | undefined;
 
   constructor(options: DurableOutboxOptions) {
     this.#options = options;
     this.#listeners = new CommitListeners(options.notes);
+    this.#stall = new StallWatch(options.clock, stallMs, () => this.#stalled());
     this.#reports = new OutboxReports(options.path, options.notes, options.conditions);
   }
 
@@ -138,9 +140,9 @@ export class DurableOutbox implements Outbox, Part {
   ): Promise<readonly StoredBatch[]> {
     const stream = this.#view.stream(sid);
     if (stream === undefined || after >= stream.next - 1) return [];
-    const { batches, bytes } = limit;
-    const result = await this.#ask('read', { consumer, sid, after, batches, bytes });
+    const result = await this.#ask('read', { consumer, sid, after, ...limit });
     const { damaged, checksumErrors } = result;
+    if (damaged.length > 0) this.#view.damaged(checksumErrors);
     this.#reports.damaged(damaged, checksumErrors, this.#options.clock.monotonic());
     return unpackBatches(sid, result);
   }
@@ -154,8 +156,8 @@ export class DurableOutbox implements Outbox, Part {
   }
 
   async park(consumer: string, sid: number, sequence: number, reason: string): Promise<void> {
-    const now = this.#now();
-    const { n, ...change } = await this.#ask('park', { now, consumer, sid, sequence, reason });
+    const request = { now: this.#now(), consumer, sid, sequence, reason };
+    const { n, ...change } = await this.#ask('park', request);
     this.#apply(change);
     if (n > 0) this.#options.notes.outboxParked({ consumer, sequence, n, reason });
   }
@@ -191,10 +193,9 @@ export class DurableOutbox implements Outbox, Part {
     });
     this.#isReadable = true;
     this.#wasOpen = true;
-    const { clock } = this.#options;
-    this.#view.replace(opened, clock.monotonic());
+    this.#view.replace(opened);
     this.#reports.opened(opened, this.stats().pending);
-    this.#reports.tend(opened.figures, clock.monotonic());
+    this.#reports.tend(opened.figures, this.#options.clock.monotonic());
     if (this.#state === 'closing' || this.#state === 'closed') return;
     if (opened.unwritable !== undefined) throw fromFacts(opened.unwritable);
     this.#state = 'open';
@@ -230,6 +231,7 @@ export class DurableOutbox implements Outbox, Part {
   }
 
   #pump(): void {
+    if (this.#isTendDue) this.#tend();
     if (this.#isBusy || (this.#state !== 'open' && this.#state !== 'closing')) return;
     const link = this.#link;
     if (this.#queue.isEmpty || link === undefined) {
@@ -238,7 +240,7 @@ export class DurableOutbox implements Outbox, Part {
     }
     const group = this.#queue.takeGroup();
     this.#isBusy = true;
-    this.#stallTimer = this.#options.clock.setTimeout(() => this.#stalled(), stallMs);
+    this.#stall.begin();
     link
       .request('commit', {
         now: this.#now(),
@@ -291,17 +293,12 @@ export class DurableOutbox implements Outbox, Part {
   /** A commit or a tend has ended. */
   #settle(isDurable: boolean): void {
     this.#isBusy = false;
-    this.#stallTimer?.[Symbol.dispose]();
     this.#view.saved(isDurable);
-    if (this.#isStalled) {
-      this.#isStalled = false;
-      if (isDurable) this.#reports.recovered();
-    }
+    if (this.#stall.end() && isDurable) this.#reports.recovered();
   }
 
   /** The disk hangs. What waits keeps waiting: it may still be stored, and must not be stored twice. */
   #stalled(): void {
-    this.#isStalled = true;
     this.#reports.unavailable(
       new GatewayError(
         'OUTBOX_UNAVAILABLE',
@@ -314,8 +311,7 @@ export class DurableOutbox implements Outbox, Part {
     if (this.#cursorTimer !== undefined || this.#state === 'closed') return;
     this.#cursorTimer = this.#options.clock.setTimeout(() => {
       this.#cursorTimer = undefined;
-      if (!this.#view.hasMoves) return;
-      if (!this.#tend()) this.#scheduleCursors();
+      if (this.#view.hasMoves) this.#tend();
     }, cursorIdleMs);
   }
 
@@ -327,9 +323,11 @@ export class DurableOutbox implements Outbox, Part {
     }, tendEveryMs);
   }
 
-  /** Returns whether it was begun. */
-  #tend(): boolean {
-    if (this.#isBusy || this.#state !== 'open' || this.#link === undefined) return false;
+  /** Begins at once or after the commit in flight. */
+  #tend(): void {
+    if (this.#state !== 'open' || this.#link === undefined) return;
+    this.#isTendDue = this.#isBusy;
+    if (this.#isBusy) return;
     this.#isBusy = true;
     this.#link.request('tend', { now: this.#now(), cursors: this.#view.takeMoves() }).then(
       (change) => {
@@ -340,7 +338,6 @@ export class DurableOutbox implements Outbox, Part {
       },
       (error: unknown) => this.#refused([], error),
     );
-    return true;
   }
 
   async #ask<Name extends 'read' | 'park' | 'deadLetters' | 'renew'>(
@@ -351,17 +348,18 @@ export class DurableOutbox implements Outbox, Part {
     try {
       return await this.#link.request(op, request);
     } catch (thrown) {
+      const error = unavailable(thrown);
       if (thrown instanceof LogFailure && thrown.broken) {
         this.#isReadable = false;
-        this.#fail(unavailable(thrown));
+        this.#fail(error);
       }
-      throw unavailable(thrown);
+      throw error;
     }
   }
 
   #apply(change: Change): void {
     const monotonic = this.#options.clock.monotonic();
-    this.#view.apply(change, monotonic);
+    this.#view.apply(change);
     this.#reports.evicted(change.evicted, change.figures.lost, monotonic);
   }
 
@@ -373,7 +371,7 @@ export class DurableOutbox implements Outbox, Part {
     }
     if (mayFlush) await withDeadline('closing the outbox', closeMs, this.#flush()).catch(() => {});
     this.#state = 'closed';
-    this.#stallTimer?.[Symbol.dispose]();
+    this.#stall.end();
     this.#isReadable = false;
     this.#queue.refuse(this.#notOpen());
     const link = this.#link;
@@ -391,9 +389,7 @@ export class DurableOutbox implements Outbox, Part {
     await this.#link?.request('close', { now: this.#now(), cursors: this.#view.takeMoves() });
   }
 
-  #now(): Moment {
-    return momentOf(this.#options.clock);
-  }
+  readonly #now = (): Moment => momentOf(this.#options.clock);
 
   #notOpen(): GatewayError {
     if (this.#cause !== undefined) return this.#cause;

@@ -11,6 +11,7 @@ const noFigures: LogFigures = {
   checksumErrors: 0,
   oldestRun: {},
   run: 0,
+  monotonic: 0,
   setAside: [],
 };
 
@@ -22,18 +23,16 @@ export class LogView {
   #inFlight = new Map<string, CursorMove>();
   #list: readonly Stream[] | undefined;
   #figures = noFigures;
-  #figuresAt = 0;
-  #setAsideCount = 0;
 
   /** Takes over the state of a file that was just opened; moves that are not durable yet stay. */
-  replace(opened: Opened, monotonic: number): void {
+  replace(opened: Opened): void {
     const moves = [...this.#inFlight.values(), ...this.#dirty.values()];
     const before = new Map(this.#streams);
     this.#streams.clear();
     this.#acked.clear();
     this.#dirty = new Map();
     this.#inFlight = new Map();
-    this.apply(opened, monotonic);
+    this.apply(opened);
     for (const { consumer, sid, through } of opened.cursors) this.#set(consumer, sid, through);
     for (const { consumer, sid, through } of moves) {
       // Another file may use the same number for another stream.
@@ -42,7 +41,7 @@ export class LogView {
     }
   }
 
-  apply({ streams, removed, figures }: Change, monotonic: number): void {
+  apply({ streams, removed, figures }: Change): void {
     for (const stream of streams) this.#streams.set(stream.sid, stream);
     for (const sid of removed) {
       this.#streams.delete(sid);
@@ -50,16 +49,15 @@ export class LogView {
     }
     this.#list = undefined;
     this.#figures = figures;
-    this.#figuresAt = monotonic;
-    this.#setAsideCount = figures.setAside.length;
+  }
+
+  /** A read has found so many damaged batches since the file was opened. */
+  damaged(checksumErrors: number): void {
+    this.#figures = { ...this.#figures, checksumErrors };
   }
 
   get figures(): LogFigures {
     return this.#figures;
-  }
-
-  get setAsideCount(): number {
-    return this.#setAsideCount;
   }
 
   streams(): readonly Stream[] {
@@ -122,7 +120,7 @@ export class LogView {
       readonly times: CommitTimes;
     },
   ): OutboxStats {
-    const { oldestRun, run, setAside: _, ...figures } = this.#figures;
+    const { oldestRun, run, monotonic: at, setAside: _, ...figures } = this.#figures;
     let pending = 0;
     if (consumer !== undefined) {
       for (const { sid, next, oldest } of this.#streams.values()) {
@@ -131,9 +129,7 @@ export class LogView {
     }
     const oldest = consumer === undefined ? undefined : oldestRun[consumer];
     const oldestAgeMs =
-      pending > 0 && oldest !== undefined
-        ? run - oldest + (monotonic - this.#figuresAt)
-        : undefined;
+      pending > 0 && oldest !== undefined ? run - oldest + (monotonic - at) : undefined;
     return {
       ...figures,
       pending,

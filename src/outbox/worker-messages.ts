@@ -131,10 +131,11 @@ export interface LogFigures {
   readonly lost: number;
   readonly bytesWritten: number;
   readonly checksumErrors: number;
-  /** Clock.monotonic()-like age: running time at which the oldest unacked batch of each consumer was stored. */
+  /** Running time at which the oldest unacked batch of each consumer was stored. */
   readonly oldestRun: Readonly<Record<string, number>>;
-  /** Running time now. */
+  /** Running time, and Clock.monotonic() at that time. */
   readonly run: number;
+  readonly monotonic: number;
   /** Names of damaged files that lie beside this one. */
   readonly setAside: readonly string[];
 }
