@@ -36,11 +36,16 @@ function totals(stats: OutboxStats): readonly string[] {
     `Waiting      ${countText(stats.pending)} events${oldest}`,
     `Lost         ${countText(stats.lost)} events, each declared to the cloud by a gap event`,
     `Disk         ${bytesText(size)}, ${percentText(size, stats.maxBytes)} of ${bytesText(stats.maxBytes)}`,
-    `Commits      half within ${stats.commitP50Ms} ms, 99 % within ${stats.commitP99Ms} ms`,
+    `Commits      half within ${tenths(stats.commitP50Ms)} ms, 99 % within ${tenths(stats.commitP99Ms)} ms`,
     ...(stats.checksumErrors > 0
       ? [`Damaged      ${countText(stats.checksumErrors)} batches failed their checksum`]
       : []),
   ];
+}
+
+/** 28.056192999999894 → 28.1 */
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function streamLines(streams: readonly Stream[]): readonly string[] {

@@ -183,7 +183,9 @@ test('a watch that the daemon ends says so with 3', async (t) => {
 });
 
 test('riser outbox status prints what waits, what is lost and what was refused', async (t) => {
-  const { env } = await serveFake(t);
+  const { env, control } = await serveFake(t);
+  const { outbox } = control.current;
+  control.current = { ...control.current, outbox: { ...outbox, commitP50Ms: 2.0561929999 } };
   const { code, stdout } = await runCli(t, ['outbox', 'status'], env);
   t.is(code, 0);
   t.is(
