@@ -26,6 +26,8 @@ export interface Placed {
   readonly first: number;
   readonly last: number;
   readonly envelope: Envelope;
+  /** The event as it came. */
+  readonly text: string;
 }
 
 const topicPattern = /^riser\/1\/(?<tenant>[^/]+)\/(?<gateway>[^/]+)\/(?<lane>alarm|live|bulk)$/;
@@ -37,9 +39,8 @@ export function readEvent(topic: string, payload: Uint8Array | string): Placed {
   const names = topicPattern.exec(topic)?.groups;
   if (names === undefined) throw new Error(`${topic} is no topic of events`);
   const { tenant = '', gateway = '', lane = '' } = names;
-  const parsed: unknown = JSON.parse(
-    typeof payload === 'string' ? payload : Buffer.from(payload).toString('utf8'),
-  );
+  const text = typeof payload === 'string' ? payload : Buffer.from(payload).toString('utf8');
+  const parsed: unknown = JSON.parse(text);
   if (typeof parsed !== 'object' || parsed === null) throw new Error('the event is no object');
   const envelope = parsed as Envelope;
   const { specversion, id, source, type, tenantid, sequence, data } = envelope;
@@ -65,5 +66,6 @@ export function readEvent(topic: string, payload: Uint8Array | string): Placed {
       throw new Error('data.n is no count');
     }
   }
-  return { stream: { tenant, gateway, lane }, epoch, first, last: first + Number(n) - 1, envelope };
+  const last = first + Number(n) - 1;
+  return { stream: { tenant, gateway, lane }, epoch, first, last, envelope, text };
 }

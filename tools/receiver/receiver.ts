@@ -10,9 +10,9 @@ export interface Watermark extends StreamName {
 export interface ReceiverOptions {
   /**
    * Stores an event for good. `fresh` are the sequences that were not stored before: usually all
-   * of the batch. An event counts as received when this has resolved.
+   * of the batch. `text` is the event as it came. It counts as received when this has resolved.
    */
-  store(event: Envelope, fresh: readonly Interval[]): void | Promise<void>;
+  store(event: Envelope, fresh: readonly Interval[], text: string): void | Promise<void>;
   /** Tells the gateway up to where everything is stored: retained, QoS 1, on `…/{lane}/ack`. */
   acknowledge(mark: Watermark): void | Promise<void>;
   /** Asks for a range that is missing, on `…/cmd/replay`. */
@@ -172,7 +172,7 @@ export class Receiver {
     };
   }
 
-  async #take({ stream, epoch, first, last, envelope }: Placed): Promise<void> {
+  async #take({ stream, epoch, first, last, envelope, text }: Placed): Promise<void> {
     const track = this.#track(stream, epoch);
     track.owes = true;
     const beyondWatermark: Interval = [Math.max(first, track.watermark + 1), last];
@@ -188,7 +188,7 @@ export class Receiver {
       return;
     }
     try {
-      await this.#options.store(envelope, fresh);
+      await this.#options.store(envelope, fresh, text);
     } catch (error) {
       this.#forget(track, fresh);
       throw error;
