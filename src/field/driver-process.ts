@@ -204,7 +204,7 @@ export class DriverProcess {
     if (this.#cause !== undefined && !this.#closing) return;
     if (message.t === 'hello') this.#hello(message);
     else if (message.t === 'log' || message.t === 'metric') this.#note(message);
-    else if (this.#state === 'running') {
+    else if (this.#state === 'running' || this.#closing) {
       if (message.t === 'pong') this.#ponged(message);
       listener.message(message);
     }

@@ -61,6 +61,7 @@ export class Field implements Part {
   readonly #leaving = new Map<string, Promise<void>>();
   #links: ReadonlyMap<LinkId, Link> = new Map();
   #devices: ReadonlyMap<DeviceId, Device> = new Map();
+  #revision = 0;
   #closed = false;
 
   constructor(options: FieldOptions) {
@@ -96,6 +97,8 @@ export class Field implements Part {
    */
   async apply(links: readonly Link[], devices: readonly Device[]): Promise<void> {
     if (this.#closed) return;
+    this.#revision += 1;
+    const revision = this.#revision;
     const wanted = this.#sort(links, devices);
     this.#forget(links, devices);
     for (const [plugin, session] of this.#sessions) {
@@ -104,7 +107,8 @@ export class Field implements Part {
     for (const [name, plugin] of wanted) {
       // The same medium must not be opened by two processes.
       await this.#leaving.get(name);
-      if (this.#closed) return;
+      // Overtaken by another configuration meanwhile: that one counts.
+      if (this.#closed || this.#revision !== revision) return;
       this.#session(plugin.plugin).want(plugin.links);
     }
   }
@@ -194,7 +198,6 @@ export class Field implements Part {
       ...[...this.#checkers.values()].map((checker) => checker.close()),
       ...this.#leaving.values(),
     ]);
-    for (const session of this.#sessions.values()) session.release();
   }
 
   /** Links with their devices, by plugin. A link whose driver is not installed is reported. */

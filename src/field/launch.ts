@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Duplex, duplexPair, type Readable } from 'node:stream';
@@ -51,14 +51,16 @@ const outputMs = 200;
 
 /** Each plugin in a process of its own, with no more rights than its manifest asks for. */
 export function processLaunch(options: ProcessLaunchOptions): Launch {
+  let mayUseSetpriv: boolean | undefined;
   return (plugin) => {
+    mayUseSetpriv ??= setprivWorks();
     const cacheDir = options.cacheDir === undefined ? undefined : cacheOf(options.cacheDir, plugin);
     const args = [
       ...nodeFlags(plugin, options.heapMb, cacheDir),
       program,
       JSON.stringify(hosted(plugin, options.bootId)),
     ];
-    const command = existsSync(setpriv)
+    const command = mayUseSetpriv
       ? [setpriv, '--pdeathsig', 'KILL', '--no-new-privs', '--', process.execPath, ...args]
       : [process.execPath, ...args];
     const child = spawn(command[0] ?? process.execPath, command.slice(1), {
@@ -81,9 +83,12 @@ export function processLaunch(options: ProcessLaunchOptions): Launch {
         });
       });
     });
+    const stream = child.stdio?.[3];
+    // Without descriptors left there is no process, and none of its streams.
+    if (stream === undefined || stream === null) throw new Error('no descriptors are left');
     return {
       ...(child.pid !== undefined && { pid: child.pid }),
-      stream: child.stdio[3] as Duplex,
+      stream: stream as Duplex,
       ...(child.stdout !== null && { stdout: child.stdout }),
       ...(child.stderr !== null && { stderr: child.stderr }),
       ended,
@@ -92,6 +97,12 @@ export function processLaunch(options: ProcessLaunchOptions): Launch {
       },
     };
   };
+}
+
+/** Old versions of it know no parent-death signal. */
+function setprivWorks(): boolean {
+  const args = ['--pdeathsig', 'KILL', '--no-new-privs', '--', '/bin/true'];
+  return existsSync(setpriv) && spawnSync(setpriv, args, { timeout: 5_000 }).status === 0;
 }
 
 function nodeFlags(plugin: Plugin, heapMb: number, cacheDir: string | undefined): string[] {

@@ -1,4 +1,4 @@
-import type { ActionOutput, ConfigIssue, DiscoveredDevice, Json } from '#driver';
+import type { ActionOutput, ConfigIssue, DeviceConfig, DiscoveredDevice, Json } from '#driver';
 import type { Clock } from '../model/clock.ts';
 import { GatewayError } from '../model/errors.ts';
 import type { RawResult } from '../model/field.ts';
@@ -21,6 +21,8 @@ type WithoutId<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
 
 /** How much longer than the driver itself the kernel waits, milliseconds. */
 const graceMs = 2_500;
+/** Length of the JSON of some devices that leaves room for characters of several bytes. */
+const portionLength = 262_144;
 /** Streamed things that may wait for whoever reads them. */
 const maxWaiting = 10_000;
 
@@ -49,7 +51,11 @@ export class PendingRequests {
     request: Request<'validate'>,
     deadlineMs: number,
   ): Promise<readonly ConfigIssue[]> {
-    const answer = await this.#ask(request, deadlineMs, undefined);
+    const [last = [], ...others] = framefuls(request.devices).reverse();
+    const parts = others.reverse();
+    const answer = await this.#ask({ ...request, devices: last }, deadlineMs, undefined, (id) => {
+      for (const devices of parts) this.#send({ ...request, id, devices, more: true });
+    });
     if (answer.t !== 'issues' || !Array.isArray(answer.issues)) throw failed(answer);
     return answer.issues;
   }
@@ -82,12 +88,14 @@ export class PendingRequests {
     request: Request<'read' | 'validate'>,
     deadlineMs: number,
     signal: AbortSignal | undefined,
+    before?: (id: number) => void,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const id = this.#begin(request, {
+      const pending: Pending = {
         take: (answer) => settle(() => resolve(answer)),
         fail: (error) => settle(() => reject(error)),
-      });
+      };
+      const id = this.#begin(request, pending, before);
       const cancel = (reason: unknown) => {
         this.#send({ t: 'cancel', id });
         settle(() => reject(reason));
@@ -153,13 +161,35 @@ export class PendingRequests {
     }
   }
 
-  #begin(request: Request<'read' | 'validate' | 'action' | 'discover'>, pending: Pending): number {
+  /** Throws FrameError when the request does not fit into a frame; then nothing waits for it. */
+  #begin(
+    request: Request<'read' | 'validate' | 'action' | 'discover'>,
+    pending: Pending,
+    before?: (id: number) => void,
+  ): number {
     const id = this.#next;
     this.#next += 1;
-    this.#pending.set(id, pending);
+    before?.(id);
     this.#send({ ...request, id } as ToDriver);
+    this.#pending.set(id, pending);
     return id;
   }
+}
+
+/** Devices in portions of which each fits into a frame, unless a single one is too large. */
+function framefuls(devices: readonly DeviceConfig[]): DeviceConfig[][] {
+  const portions: DeviceConfig[][] = [];
+  let room = 0;
+  for (const device of devices) {
+    const size = JSON.stringify(device).length;
+    if (size > room) {
+      portions.push([]);
+      room = portionLength;
+    }
+    portions.at(-1)?.push(device);
+    room -= size;
+  }
+  return portions;
 }
 
 function failed(answer: Answer): GatewayError {

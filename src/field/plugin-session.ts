@@ -107,15 +107,11 @@ export class PluginSession {
     else if (changed) this.#process.start();
   }
 
-  /** Ends the process; what it has read so far is still handed over. */
+  /** Ends the process; what it has read is still handed over. */
   async close(): Promise<void> {
     await this.#process.close();
+    await this.#intake.close();
     this.#requests.failAll(new GatewayError('DRIVER_FAILED', 'the driver process was ended'));
-  }
-
-  /** Stops handing readings over. */
-  release(): void {
-    this.#intake.close();
   }
 
   #up(): void {

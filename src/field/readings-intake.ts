@@ -28,6 +28,8 @@ interface Entry {
 
 /** A driver may have 8 batches unacked; one that sends far more does not keep the protocol. */
 const maxBatches = 32;
+/** Time that readings have to be committed when the gateway ends, milliseconds. */
+const closeMs = 3_000;
 const retryMinMs = 200;
 const retryMaxMs = 10_000;
 
@@ -45,6 +47,8 @@ export class ReadingsIntake {
   #handed = 0;
   #refusing = false;
   #timer: Disposable | undefined;
+  #closeTimer: Disposable | undefined;
+  #emptied: (() => void) | undefined;
 
   constructor(options: ReadingsIntakeOptions) {
     this.#options = options;
@@ -94,8 +98,15 @@ export class ReadingsIntake {
     if (groups.length > 0) this.#push(undefined, () => this.#options.sink.accept(groups));
   }
 
-  /** Gives up what is not handed over yet. */
-  close(): void {
+  /** Waits a while for what is on its way, then gives it up. May come twice. */
+  async close(): Promise<void> {
+    if (this.#entries.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+        this.#closeTimer = this.#options.clock.setTimeout(resolve, closeMs);
+      });
+      this.#closeTimer?.[Symbol.dispose]();
+    }
     this.#timer?.[Symbol.dispose]();
     this.#entries.length = 0;
   }
@@ -141,6 +152,7 @@ export class ReadingsIntake {
       if (entry?.life === this.#life) batch = entry.batch ?? batch;
     }
     if (batch !== undefined) this.#options.ack(batch);
+    if (this.#entries.length === 0) this.#emptied?.();
   }
 
   #retryLater(): void {

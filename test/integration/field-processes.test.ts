@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -252,6 +252,8 @@ test.serial('compiled code is kept in a folder for each plugin', async (t) => {
   const { field, sink } = startField(t, { cacheDir });
   await field.apply([fakeLink('l1', 'steady')], [fakeDevice('d1', 'l1')]);
   await eventually(t, 'good values', () => sink.results.some(isGood));
+  await field.close();
+  t.true(readdirSync(join(cacheDir, 'steady'), { recursive: true }).length > 5);
 });
 
 test.serial(

@@ -36,6 +36,8 @@ export class LinkConnection {
   /** Ends the stay in the present state. */
   #leave: (() => void) | undefined;
   #lostWith: DriverError | undefined;
+  /** Whether the next opening must not wait. */
+  #atOnce = false;
   #life: Promise<void> | undefined;
 
   constructor(options: LinkConnectionOptions) {
@@ -74,6 +76,7 @@ export class LinkConnection {
   reopen(error: DriverError, config?: Json): void {
     if (config !== undefined) this.#config = config;
     this.#backoff.reset();
+    this.#atOnce = true;
     if (this.#state === 'waiting') this.#leave?.();
     else this.lose(error);
   }
@@ -114,7 +117,8 @@ export class LinkConnection {
       }
       await this.#release();
       if (this.#closing.signal.aborted) break;
-      await this.#stay(this.#backoff.next());
+      if (!this.#atOnce) await this.#stay(this.#backoff.next());
+      this.#atOnce = false;
     }
     this.#state = 'closed';
   }

@@ -216,7 +216,9 @@ export class LinkRunner {
   #lost(error: DriverError): void {
     this.#pause();
     this.#options.listener.lost(error);
-    this.#tellLinkDown();
+    // Opened anew at once, because its configuration changed: that is no outage.
+    if (error.kind === 'closed') this.#options.listener.changed();
+    else this.#tellLinkDown();
   }
 
   #failed(error: DriverError): void {

@@ -82,6 +82,8 @@ export type ToDriver =
       readonly driver: string;
       readonly link: Json;
       readonly devices: readonly DeviceConfig[];
+      /** More devices follow in a frame with the same id: those of a link may not fit into one. */
+      readonly more?: true;
     }
   | {
       readonly t: 'action';

@@ -1,5 +1,6 @@
 import type {
   ActionManifest,
+  DeviceConfig,
   DiscoveredDevice,
   DiscoveredPoint,
   DiscoverOptions,
@@ -42,6 +43,8 @@ const actionMs = 3_600_000;
 export class RequestServer {
   readonly #options: RequestServerOptions;
   readonly #requests = new OpenRequests();
+  /** Devices of checks whose last frame has not come yet. */
+  readonly #parts = new Map<number, DeviceConfig[]>();
   #drainWaiters: (() => void)[] = [];
 
   constructor(options: RequestServerOptions) {
@@ -50,6 +53,22 @@ export class RequestServer {
 
   /** Begins to serve a request; it is answered in any case, once. */
   begin(message: Request): void {
+    const { id } = message;
+    if (message.t === 'validate') {
+      const before = this.#parts.get(id) ?? [];
+      const devices = [...before, ...message.devices];
+      this.#parts.delete(id);
+      if (message.more === true) {
+        this.#parts.set(id, devices);
+        return;
+      }
+      this.#run({ ...message, devices });
+      return;
+    }
+    this.#run(message);
+  }
+
+  #run(message: Request): void {
     const { id } = message;
     const failed = (error: unknown) =>
       this.#answer({ t: 'result', id, error: asDriverError(error) });

@@ -244,6 +244,30 @@ test('a driver looks at a configuration in its own process and opens nothing', a
   await t.throwsAsync(field.checkLink('unheard-of', {}, []), { code: 'DRIVER_UNKNOWN' });
 });
 
+test('a link of many large devices is checked as a whole, although it does not fit into a frame', async (t) => {
+  const { field } = startField(t, { isolation: 'inline' });
+  const devices = Array.from({ length: 60 }, (_, n) =>
+    fakeDevice(`d${n}`, 'l1', { points: 1_000, address: { unit: 13 } }),
+  );
+  const issues = await field.checkLink('steady', {}, devices);
+  t.is(new Set(issues.map(({ path }) => path)).size, 60);
+});
+
+test('a configuration that comes while another one is applied is the one that counts', async (t) => {
+  const { field, sink } = startField(t, { isolation: 'inline' });
+  const link = fakeLink('l1', 'steady');
+  await field.apply([link], [fakeDevice('d', 'l1')]);
+  await eventually(t, 'values', () => sink.results.length > 0);
+  const [left, old, wanted] = [
+    field.apply([], []),
+    field.apply([link], [fakeDevice('old', 'l1')]),
+    field.apply([link], [fakeDevice('wanted', 'l1')]),
+  ];
+  await Promise.all([left, old, wanted]);
+  await eventually(t, 'the last one', () => sink.of('wanted').length > 0);
+  t.is(sink.of('old').length, 0);
+});
+
 test('an action streams its rows, and ends when nobody reads on', async (t) => {
   const { field, sink } = startField(t, { isolation: 'inline' });
   await field.apply([fakeLink('l1', 'steady')], [fakeDevice('d', 'l1')]);
