@@ -297,9 +297,12 @@ export class ControlFake implements Control {
   ): Promise<readonly string[]> {
     this.peeks += 1;
     const all = this.envelopes.get(`${tenantName}/${lane}`) ?? [];
-    const sequenceOf = (text: string) =>
-      Number((JSON.parse(text) as { sequence: string }).sequence);
-    return all.filter((text) => sequenceOf(text) > after).slice(0, limit);
+    // Like the outbox: it begins with the batch that holds the next sequence.
+    const lastOf = (text: string) => {
+      const { sequence, data } = JSON.parse(text) as { sequence: string; data: { n?: number } };
+      return Number(sequence) + (data.n ?? 1) - 1;
+    };
+    return all.filter((text) => lastOf(text) > after).slice(0, limit);
   }
 
   async deadLetters(limit: number): Promise<readonly DeadLetter[]> {

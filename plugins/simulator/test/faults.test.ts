@@ -266,6 +266,27 @@ test('on a serialised listener a dead unit holds the line for its time-out and n
   t.is((await client.frame()).readUInt16BE(0), 2);
 });
 
+test('on a serialised listener a silent unit keeps the others waiting for as long as a dead one', async (t) => {
+  const clock = new ManualClock();
+  const { client, site } = await openListener(
+    t,
+    {
+      units: [imageUnit(1, { kind: 'silent' }), imageUnit(2)],
+      serialise: true,
+      lineTimeoutMs: 500,
+    },
+    runtimeOf(clock),
+  );
+  client.send(Buffer.concat([read(1), read(2, 0, 1, 2)]));
+  await until(() => site.counters()?.requests === 2);
+  // Answered at once it would be here before the answer to a later request on another connection.
+  const other = await openListener(t, { units: [imageUnit(1)] });
+  await isClean(t, other.client, 9);
+  t.is(client.unread.length, 0);
+  clock.advance(500);
+  t.is((await client.frame()).readUInt16BE(0), 2);
+});
+
 test('when a client goes, the line is free for the others', async (t) => {
   const { client, port, site } = await openListener(t, {
     units: [imageUnit(1), imageUnit(2, { kind: 'slow', ms: 30 })],

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import modbusSerial from 'modbus-serial';
 import { findPeer } from '../../../test/support/find-peer.ts';
 import { exceptions } from '../models/unit.ts';
-
+import { standaloneRuntime } from '../standalone.ts';
 import { imageUnit, openListener } from './open-site.ts';
 import { request } from './raw-client.ts';
 
@@ -159,6 +159,16 @@ test('the registers of one answer of a counter belong together, and no two answe
   t.is(seen.size, 50);
   await client.ask(request(1, 1, 6, [7, 0x4242]));
   t.is((await client.ask(request(2, 1, 3, [7, 1]))).readUInt16BE(9), 0x4242);
+});
+
+test('no counter falls when the clock of the gateway is set back', async (t) => {
+  let wall = Date.UTC(2026, 10, 20);
+  const runtime = { ...standaloneRuntime(), now: () => wall };
+  const { client } = await openListener(t, { units: [{ unit: 1, model: 'meter' }] }, runtime);
+  const energy = async () => (await client.ask(request(1, 1, 4, [16, 4]))).readBigUInt64BE(9);
+  const before = await energy();
+  wall -= 30 * 86_400_000;
+  t.true((await energy()) >= before);
 });
 
 test('a pump is stopped by its coil and set to a speed by its register', async (t) => {
