@@ -202,6 +202,8 @@ export function avaRunner(timeoutMs = defaultTimeoutMs, signal?: AbortSignal): R
     const args = [
       ava,
       '--tap',
+      // Ours comes first: the TAP reporter of ava 8.0.1 breaks down when ava itself runs out of time.
+      '--timeout=1h',
       ...(serial ? ['--config', 'ava.integration.config.js'] : []),
       ...(match === undefined ? [] : ['--match', match]),
       ...files,
