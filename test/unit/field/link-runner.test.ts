@@ -69,6 +69,28 @@ test('thirty units on one link, five of them dead: the healthy ones keep at leas
   t.true(dead > deadBefore, 'the dead ones are still probed');
 });
 
+test('failed probes use five percent of a link at most, and all of it when nobody else is there', async (t) => {
+  const breaker = { ...breakerLimits, random: () => 0.5, probeMs: [1_000] };
+  const share = async (alive: number) => {
+    const { clock, driver, runner, add } = bench({ limits: { breaker } });
+    runner.open();
+    for (let n = 0; n < 10; n += 1) {
+      driver.units.set(`u${n}`, n < alive ? { takesMs: 10 } : { takesMs: 1_000, fails: timeout });
+      await add(`u${n}`, 10_000);
+    }
+    await clock.advance(100_000);
+    const before = driver.reads.length;
+    await clock.advance(400_000);
+    const probes = driver.reads
+      .slice(before)
+      .filter(({ device }) => Number(device.slice(1)) >= alive);
+    return (probes.length * 1_000) / 400_000;
+  };
+  const shared = await share(5);
+  t.true(shared > 0.03 && shared <= 0.055, `probes took ${shared} of the time`);
+  t.true((await share(0)) > 0.9);
+});
+
 test('three time-outs in a row open the breaker; its points are told offline once, then at each probe', async (t) => {
   const { clock, driver, runner, add, results, readsOf } = bench();
   runner.open();

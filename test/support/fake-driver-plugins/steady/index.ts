@@ -37,7 +37,10 @@ const factory: DriverFactory = (host): Driver => {
       return Promise.resolve();
     },
     removeDevice: () => Promise.resolve(),
-    reconfigure: () => Promise.resolve('applied' as const),
+    reconfigure(change) {
+      host.log.info({ device: change.device?.id ?? 'none' }, 'reconfigured');
+      return Promise.resolve('applied' as const);
+    },
     async read(deviceId, points: readonly PointRequest[], signal) {
       const count = (reads.get(deviceId) ?? 0) + 1;
       reads.set(deviceId, count);
