@@ -48,15 +48,16 @@ export class Configuration {
 
   /** At the start: the files, else the last good configuration, else nothing but the settings. */
   async start(): Promise<void> {
-    const { site, findings, settings } = await this.#load();
-    this.#report(findings);
-    if (site !== undefined) {
-      await this.#use(site);
-      return;
-    }
-    const { site: lastGood } = await loadLastGood(this.#options.statePath);
+    const { statePath, checkLink } = this.#options;
+    const { site: lastGood } = await loadLastGood(statePath);
+    let loaded = await this.#load(undefined);
+    // The drivers have looked at this very configuration before: asking them again would cost a
+    // restart the time of a process for each plugin.
+    if (loaded.site?.revision !== lastGood?.revision) loaded = await this.#load(checkLink);
+    this.#report(loaded.findings);
     // The files of the settings may be the ones that are wrong, so the old ones go with the old site.
-    await this.#use(lastGood ?? bareSite(settings), lastGood === undefined);
+    const site = loaded.site ?? lastGood;
+    await this.#use(site ?? bareSite(loaded.settings), site !== undefined && site !== lastGood);
   }
 
   /** Loads the files again and applies what changed. Nothing changes when they have errors. */
@@ -67,7 +68,7 @@ export class Configuration {
   }
 
   async #apply(): Promise<ApplyResult> {
-    const { site, findings } = await this.#load();
+    const { site, findings } = await this.#load(this.#options.checkLink);
     this.#report(findings);
     const nothing = { added: [], changed: [], removed: [] };
     if (site === undefined) {
@@ -87,7 +88,7 @@ export class Configuration {
     if (diff.empty) {
       return { applied: true, revision: site.revision, findings, ...nothing, restartNeeded };
     }
-    await this.#use(site);
+    await this.#use(site, true);
     const names = (kind: 'added' | 'changed' | 'removed') =>
       [diff.links, diff.devices, diff.tenants].flatMap((objects) =>
         objects[kind].map(({ id }) => id as string),
@@ -103,9 +104,8 @@ export class Configuration {
     };
   }
 
-  async #load() {
-    const { dir, env, flags, shippedProfiles, drivers, checkLink, credentialsDirectory } =
-      this.#options;
+  async #load(checkLink: CheckLink | undefined) {
+    const { dir, env, flags, shippedProfiles, drivers, credentialsDirectory } = this.#options;
     return await loadSite({
       dir,
       env,
@@ -117,7 +117,7 @@ export class Configuration {
     });
   }
 
-  async #use(site: Site, isMakeshift = false): Promise<void> {
+  async #use(site: Site, keep: boolean): Promise<void> {
     const { put, notes, bus, statePath } = this.#options;
     const diff = diffSites(this.#site, site);
     await put(site, diff);
@@ -131,7 +131,7 @@ export class Configuration {
       removed: count('removed'),
     });
     bus.emit('config-applied', site.revision);
-    if (isMakeshift) return;
+    if (!keep) return;
     // Not being able to keep a copy is no reason not to run.
     await saveLastGood(statePath, site).catch((error: unknown) => {
       notes.partFailed({ part: 'last-good', error });
