@@ -35,11 +35,7 @@ export class MqttReceiver {
         ...(replayAfterMs === undefined ? {} : { replayAfterMs }),
         acknowledge: ({ tenant, gateway, lane, epoch, sequence }) => {
           if (options.ack === 'none') return;
-          this.#publish(
-            `riser/1/${tenant}/${gateway}/${lane}/ack`,
-            { epoch, seq: sequence },
-            true,
-          );
+          this.#publish(`riser/1/${tenant}/${gateway}/${lane}/ack`, { epoch, seq: sequence }, true);
         },
         replay: ({ tenant, gateway, lane }, { epoch, from, to }) => {
           this.#publish(
@@ -65,7 +61,9 @@ export class MqttReceiver {
       clean: connection.clientId === undefined,
       reconnectPeriod: 500,
       keepalive: 15,
-      ...(connection.protocolVersion === 5 ? { properties: { sessionExpiryInterval: 86_400 } } : {}),
+      ...(connection.protocolVersion === 5
+        ? { properties: { sessionExpiryInterval: 86_400 } }
+        : {}),
       ...connection,
     });
     this.#client = client;
