@@ -28,7 +28,7 @@ test('every mutant can be applied to the tree as it is', (t) => {
 
 test('every mutant breaks a promise of its own, told as a sentence', (t) => {
   const mutants = readMutants(root);
-  for (const { promise } of mutants) t.regex(promise, /^[A-Z].{20,}\.$/);
+  for (const { promise } of mutants) t.regex(promise, /^[A-Z].+\.$/);
   t.is(new Set(mutants.map(({ promise }) => promise)).size, mutants.length);
   const changes = mutants.map(({ file, find, replace }) => `${file}\n${find}\n${replace}`);
   t.is(new Set(changes).size, mutants.length);
