@@ -41,6 +41,9 @@ export function compileSchema(schema: object): ValidateFunction {
   return validate;
 }
 
+/** Errors of one value that are looked at; a file that has more is not read to the end by anybody. */
+const errorLimit = 2_000;
+
 /** Checks a value and adds a finding for everything that is wrong; returns the pointers that are. */
 export function checkSchema(
   schema: object,
@@ -51,7 +54,7 @@ export function checkSchema(
   const validate = compileSchema(schema);
   if (validate(value) === true) return [];
   const wrong: string[] = [];
-  for (const error of telling(validate.errors ?? [])) {
+  for (const error of telling((validate.errors ?? []).slice(0, errorLimit))) {
     const problem = explainProblem(error, where.alsoKnown ?? []);
     if (where.skip?.has(problem.pointer) === true) continue;
     wrong.push(problem.pointer);

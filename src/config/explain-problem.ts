@@ -37,7 +37,7 @@ export function explainProblem(error: ErrorObject, alsoKnown: readonly string[])
     case 'unevaluatedProperties': {
       const key = facts.additionalProperty ?? facts.unevaluatedProperty ?? '';
       const known = [...Object.keys(propertiesOf(parent)), ...alsoKnown];
-      const given = Object.keys(Object(error.data));
+      const given: object = Object(error.data);
       return {
         code: 'E1201',
         pointer: pointer + pointerStep(key),
@@ -45,7 +45,7 @@ export function explainProblem(error: ErrorObject, alsoKnown: readonly string[])
         message: `unknown key ${show(key)}`,
         ...didYouMean(
           key,
-          known.filter((name) => !given.includes(name)),
+          known.filter((name) => !Object.hasOwn(given, name)),
         ),
       };
     }
@@ -161,7 +161,7 @@ function describe(data: unknown): string {
 
 /** A value as a person may see it: short, on one line. */
 function show(value: unknown): string {
-  const full = withoutSecrets(JSON.stringify(value) ?? 'nothing');
+  const full = withoutSecrets((JSON.stringify(value) ?? 'nothing').slice(0, 200));
   return full.length > 60 ? `${full.slice(0, 57)}…` : full;
 }
 

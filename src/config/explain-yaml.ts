@@ -8,6 +8,13 @@ import type { SourceFile } from './source-file.ts';
 /** Errors of one text that are listed; after ten the rest are mostly consequences. */
 const shown = 10;
 
+/** Longest text that is explained in full, in characters. */
+const explainLimit = 128 * 1024;
+
+function tooDeep(first: YAMLException | undefined): boolean {
+  return first !== undefined && /depth|nest/.test(first.reason);
+}
+
 /** Says everything that is wrong with a text that is no YAML, each with its place. */
 export function explainYaml(
   file: SourceFile,
@@ -19,7 +26,10 @@ export function explainYaml(
     if (told++ >= shown) return;
     findings.add({ code, at: file, place, message, ...(hint === undefined ? {} : { hint }) });
   };
+  // The explaining library takes minutes for a large or deeply nested ruin; there the first error is enough.
+  const explainable = file.text.length <= explainLimit && !tooDeep(first);
   try {
+    if (!explainable) throw new RangeError('too large');
     const lines = new LineCounter();
     const documents = parseAllDocuments(file.text, {
       lineCounter: lines,
@@ -44,7 +54,7 @@ export function explainYaml(
       );
     }
   } catch {
-    // The explaining library gave up; the first error of the reading one is told below.
+    // There will be no explanation; the first error of the reading one is told below.
   }
   if (told > 0) return;
   const place =
@@ -60,7 +70,7 @@ export function explainYaml(
     tell('E1101', place, words.TAG_RESOLVE_FAILED ?? '', hints.TAG_RESOLVE_FAILED);
     return;
   }
-  const code = /alias/.test(reason) ? 'E1104' : /depth|nest/.test(reason) ? 'E1106' : 'E1101';
+  const code = /alias/.test(reason) ? 'E1104' : tooDeep(first) ? 'E1106' : 'E1101';
   tell(code, place, `this is no YAML: ${reason}`);
 }
 

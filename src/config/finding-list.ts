@@ -96,9 +96,14 @@ function placed(draft: FindingDraft): Finding {
     file: file === undefined ? String(draft.at) : file.name,
     line: place.line,
     column: place.column,
-    pointer: printable(pointer),
-    message: printable(draft.message),
-    ...(draft.hint === undefined ? {} : { hint: printable(draft.hint) }),
+    pointer: printable(shortened(pointer)),
+    message: printable(shortened(draft.message)),
+    ...(draft.hint === undefined ? {} : { hint: printable(shortened(draft.hint)) }),
     ...(excerpt === undefined ? {} : { excerpt }),
   };
+}
+
+/** Keys and values of a broken file can be as long as the file. */
+function shortened(text: string): string {
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text;
 }

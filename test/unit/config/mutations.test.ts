@@ -310,6 +310,26 @@ test('an alias bomb is refused, whichever way it is wound', async (t) => {
   t.true((await load(dir)).findings.some((f) => f.code === 'E1104' && f.line > 0));
 });
 
+test('a large ruin of a file is told in a moment, not in minutes', async (t) => {
+  const { dir, write } = siteFolder(t, goodSite);
+  const keys = Array.from({ length: 200_000 }, (_, i) => `k${i}: ${i}\n`).join('');
+  for (const text of [
+    `schema: riser.devices/1\n${keys}`,
+    'a: [\n'.repeat(300_000),
+    'a: 1\n- b\n'.repeat(300_000),
+    `a: ${'x'.repeat(4_000_000)}`,
+    `schema: riser.devices/1\nx: ${'a-'.repeat(1_000_000)}\n`,
+    `a: ${'['.repeat(1_000_000)}`,
+    'a: "x\n'.repeat(20_000),
+  ]) {
+    write({ 'devices.d/plant.yaml': text });
+    const { findings } = await load(dir);
+    const found = findings.filter((f) => f.file === 'devices.d/plant.yaml');
+    t.true(found.length > 0 && found.every((f) => f.line > 0));
+    t.true(found.every((f) => f.message.length + f.pointer.length < 1_100));
+  }
+});
+
 test('2 000 random changes of bytes never throw, and what is refused says where', async (t) => {
   const { dir, write } = siteFolder(t, goodSite);
   const files = Object.keys(goodSite) as File[];
