@@ -5,7 +5,8 @@ import { GatewayError } from '../model/errors.ts';
 import type { SecretRef, Settings } from '../model/site.ts';
 import type { BrokerAddress } from './broker-address.ts';
 import { dial } from './dial.ts';
-import { type Attempt, explain, type Failure } from './explain.ts';
+import { explain } from './explain.ts';
+import type { Attempt, Failure } from './failure.ts';
 import { MqttSession, type ProtocolVersion, type SessionOptions } from './mqtt-session.ts';
 import { type LoadedTls, loadTls } from './tls.ts';
 

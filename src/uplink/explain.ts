@@ -1,28 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
-import type { Clock } from '../model/clock.ts';
-import type { ConditionCode } from '../model/condition.ts';
-import { type ErrorCode, GatewayError } from '../model/errors.ts';
-
-/** Why there is no connection, in words for the person who has to mend it. */
-export interface Failure {
-  readonly code: ErrorCode;
-  readonly condition: ConditionCode;
-  readonly message: string;
-  readonly remedy: string;
-  /** The broker may speak only the older protocol: worth trying at once. */
-  readonly tryOlder?: boolean;
-}
-
-/** How far the connection had come, and to whom. */
-export interface Attempt {
-  readonly host: string;
-  readonly port: number;
-  readonly secure: boolean;
-  readonly clientCertificate: boolean;
-  /** Certificate that the broker showed, if it came so far. */
-  readonly peer?: X509Certificate | undefined;
-  readonly clock: Pick<Clock, 'wall' | 'synced'>;
-}
+import { GatewayError } from '../model/errors.ts';
+import { explainConnack, explainDisconnect } from './explain-codes.ts';
+import { type Attempt, type Failure, notMqtt, refused, unreachable, untrusted } from './failure.ts';
 
 /** Something that the session itself found out. */
 export class SessionError extends Error {
@@ -54,31 +33,6 @@ export type SessionTrouble =
 
 /** Before this the gateway cannot be running: its clock has not been set. */
 const earliestPlausible = Date.UTC(2026, 0, 1);
-
-const unreachable = (message: string, remedy: string): Failure => ({
-  code: 'UPSTREAM_UNREACHABLE',
-  condition: 'upstream-unreachable',
-  message,
-  remedy,
-});
-const untrusted = (message: string, remedy: string): Failure => ({
-  code: 'UPSTREAM_TLS',
-  condition: 'upstream-tls',
-  message,
-  remedy,
-});
-const refused = (message: string, remedy: string): Failure => ({
-  code: 'UPSTREAM_REFUSED',
-  condition: 'upstream-refused',
-  message,
-  remedy,
-});
-const notMqtt = (message: string, remedy: string): Failure => ({
-  code: 'UPSTREAM_PROTOCOL',
-  condition: 'upstream-unreachable',
-  message,
-  remedy,
-});
 
 /** One sentence on what is wrong and one on what to do, for any failure of a connection. */
 export function explain(error: unknown, attempt: Attempt): Failure {
@@ -293,98 +247,6 @@ function explainSession(error: SessionError, attempt: Attempt): Failure {
       return unreachable(
         `${where} does not confirm what is published`,
         'Nothing, if it passes; else look at load and log of the broker.',
-      );
-  }
-}
-
-/** Codes of MQTT 3.1.1 are 1 to 5, those of MQTT 5 begin at 0x80. */
-function explainConnack(code: number, attempt: Attempt): Failure {
-  const broker = `The broker ${attempt.host}`;
-  switch (code) {
-    case 1:
-    case 0x84:
-      return {
-        ...notMqtt(
-          `${broker} does not speak this version of MQTT`,
-          'Set uplink.protocol to auto, or to the version that the broker speaks.',
-        ),
-        tryOlder: true,
-      };
-    case 2:
-    case 0x85:
-      return refused(
-        `${broker} does not accept the client id of this gateway`,
-        'Allow client ids of the form GATEWAY.TENANT on the broker.',
-      );
-    case 4:
-    case 0x86:
-    case 0x8c:
-      return refused(
-        `${broker} does not accept user name or password`,
-        'Correct uplink.username and uplink.password.',
-      );
-    case 5:
-    case 0x87:
-      return refused(
-        `${broker} does not authorise this gateway to connect`,
-        'Check uplink.username, uplink.password and the rights of this gateway on the broker.',
-      );
-    case 0x8a:
-      return refused(
-        `${broker} has banned this gateway`,
-        'Ask the operator of the broker why, and have the ban lifted.',
-      );
-    case 3:
-    case 0x88:
-    case 0x89:
-      return unreachable(
-        `${broker} is busy or being started`,
-        'Nothing: it is tried again by itself.',
-      );
-    case 0x97:
-    case 0x9f:
-      return refused(
-        `${broker} has reached its quota for connections`,
-        'Ask the operator of the broker for more connections.',
-      );
-    default:
-      return refused(
-        `${broker} refuses the connection with code ${code}`,
-        'Look at the log of the broker.',
-      );
-  }
-}
-
-function explainDisconnect(code: number, attempt: Attempt): Failure {
-  const broker = `The broker ${attempt.host}`;
-  switch (code) {
-    case 0x8e:
-      return refused(
-        `${broker} dropped this connection because another one came with the same client id`,
-        'Look for a second gateway with the same gateway.id (a copied SD card, for example).',
-      );
-    case 0x8b:
-      return unreachable(`${broker} is shutting down`, 'Nothing: it is tried again by itself.');
-    case 0x87:
-      return refused(
-        `${broker} ended the connection: not authorised`,
-        'Check the rights of this gateway on the broker (topics riser/1/#).',
-      );
-    case 0x95:
-      return refused(
-        `${broker} ended the connection because a packet was too large for it`,
-        'Raise the packet limit of the broker (256 KiB is enough).',
-      );
-    case 0x96:
-    case 0x97:
-      return refused(
-        `${broker} ended the connection because too much was published`,
-        'Ask the operator of the broker for a higher rate or quota.',
-      );
-    default:
-      return unreachable(
-        `${broker} ended the connection with code ${code}`,
-        'Nothing, if it passes; else look at the log of the broker.',
       );
   }
 }

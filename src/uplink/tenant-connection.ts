@@ -13,7 +13,7 @@ import type { UplinkStatus } from '../model/uplink.ts';
 import type { BrokerAddress } from './broker-address.ts';
 import { Connector, type ConnectorLimits } from './connector.ts';
 import { type ControlMessage, ControlQueue } from './control-queue.ts';
-import type { Failure } from './explain.ts';
+import type { Failure } from './failure.ts';
 import { Inbound } from './inbound.ts';
 import { LastValues } from './last-values.ts';
 import type { MqttSession } from './mqtt-session.ts';
