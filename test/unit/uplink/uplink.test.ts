@@ -425,14 +425,16 @@ test('after five reconnects one command gets exactly one answer, and is never ex
   peer.say(`${root}/cmd/write`, '{"id":"c-7","point":"ahu/setpoint","value":21}');
   peer.say(`${root}/cmd/write`, '{"id":"c-7","point":"ahu/setpoint","value":21}');
   await peer.until(() => answers().length > 0);
+  peer.say(`${root}/cmd/write`, '{"id":"kept"}', true);
   peer.say(`${root}/cmd/write`, '{"id":"c-8"}');
   await peer.until(() => on(peer.received, `${root}/result/c-8`).length > 0);
 
   t.is(answers().length, 1);
+  t.is(on(peer.received, `${root}/result/kept`).length, 0);
   const answer = JSON.parse(answers()[0]!.payload.toString());
   t.is(answer.status, 'refused');
   t.is(answer.reason, 'commands are not enabled in this release');
-  t.is(calls.get('commandRefused')?.length, 2);
+  t.is(calls.get('commandRefused')?.length, 3);
 });
 
 test('new settings that concern no connection leave it alone; others make a new one', async (t) => {
