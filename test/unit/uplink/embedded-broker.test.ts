@@ -67,6 +67,10 @@ test('nobody comes in without the password of a role, nor as somebody else', asy
     { username: 'gateway' },
     { username: 'gateway', password: viewer.password },
     { username: 'constructor', password: viewer.password },
+    // Of roles whose client id is free: nothing but the password keeps these out.
+    { username: 'viewer' },
+    { username: 'receiver', password: viewer.password },
+    { username: 'viewer', password: `${viewer.password}x` },
     // The client id of the gateway, to take its connection over.
     { ...viewer, clientId: 'gw-test.acme' },
     { ...gatewayCredentials, clientId: 'somebody' },
