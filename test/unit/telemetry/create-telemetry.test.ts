@@ -294,6 +294,21 @@ test('a driver cannot make series without end, nor numbers under names of the ga
   t.regex(text, /riser_metric_series_refused_total 40\d\d/);
 });
 
+test('beyond a hundred a name from outside counts as "other", and nothing is lost from the sum', async (t) => {
+  const { telemetry, notes } = open();
+  for (let n = 0; n < 150; n += 1) {
+    notes.commandRefused({ tenant: acme, topic: 'x', reason: `reason ${n}` });
+  }
+  const text = await telemetry.metrics();
+  const series = [...text.matchAll(/^riser_commands_refused_total\{(.*)\} (\d+)$/gm)];
+  t.is(series.length, 101);
+  t.is(
+    series.reduce((sum, [, , count]) => sum + Number(count), 0),
+    150,
+  );
+  t.true(text.includes('riser_commands_refused_total{reason="other"} 50\n'));
+});
+
 test('a status that throws leaves the other numbers readable', async (t) => {
   const { telemetry, notes } = open();
   telemetry.observe(() => {
