@@ -17,7 +17,7 @@ export function reasonName(code: number): string {
 }
 
 /** What a refusal is about: only those that are about the payload can be cured by setting it aside. */
-export function refusalKind(code: number): Refusal['kind'] {
+export function refusalKind(code: number): Exclude<Refusal['kind'], 'cloud'> {
   if (code === 0x95 || code === 0x99) return 'payload';
   return code === 0x80 || code === 0x83 ? 'unclear' : 'rights';
 }

@@ -272,7 +272,7 @@ export class Publisher {
     }
     window.confirm(flight);
     this.#advance(window);
-    this.#refusals.accepted(flight);
+    this.#refusals.accepted(window, flight);
   }
 
   #advance(window: StreamWindow): void {

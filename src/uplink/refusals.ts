@@ -35,6 +35,8 @@ export class Refusals {
   readonly #options: RefusalsOptions;
   readonly #streams: StreamSet;
   readonly #backoff: Backoff;
+  /** For refusals of the cloud: the broker's acks do not make it shorter. */
+  readonly #cloudBackoff: Backoff;
   /** Batches accepted since one was last set aside; gap events prove nothing. */
   #accepted = 0;
   #nacks = 0;
@@ -42,11 +44,13 @@ export class Refusals {
   constructor(streams: StreamSet, options: RefusalsOptions) {
     this.#streams = streams;
     this.#options = options;
-    this.#backoff = new Backoff({
+    const limits = {
       minMs: options.limits.retryMinMs,
       maxMs: options.limits.retryMaxMs,
       ...(options.random === undefined ? {} : { random: options.random }),
-    });
+    };
+    this.#backoff = new Backoff(limits);
+    this.#cloudBackoff = new Backoff(limits);
   }
 
   /** A new connection may lead to a broker with other rules. */
@@ -55,16 +59,23 @@ export class Refusals {
   }
 
   /** The broker has taken a batch. */
-  accepted({ gap }: Flight): void {
+  accepted(window: StreamWindow, { gap, first }: Flight): void {
+    if (window.refusal?.sequence === first && window.refusal.kind !== 'cloud') {
+      window.refusal = undefined;
+      this.#clearIfQuiet();
+    }
     if (gap) return;
     this.#accepted += 1;
     this.#backoff.reset();
-    for (const window of this.#streams) this.#judge(window);
+    for (const other of this.#streams) this.#judge(other);
   }
 
   /** The cursor has moved over batches. */
   passed(window: StreamWindow, flights: readonly Flight[]): void {
-    if (flights.some(({ gap }) => !gap)) this.#nacks = 0;
+    if (flights.some(({ gap }) => !gap)) {
+      this.#nacks = 0;
+      this.#cloudBackoff.reset();
+    }
     if (window.refusal !== undefined && window.refusal.sequence <= window.cursor) {
       window.refusal = undefined;
       this.#clearIfQuiet();
@@ -102,7 +113,7 @@ export class Refusals {
     if (window.held) return;
     const { lane } = window.stream;
     const reason = `the cloud refuses ${lane} ${flight.first}: ${text}`;
-    window.refusal = { sequence: flight.first, reason, kind: 'payload', strikes: 1 };
+    window.refusal = { sequence: flight.first, reason, kind: 'cloud', strikes: 1 };
     this.#options.notes.uplinkRejected({
       tenant: this.#options.tenant,
       sequence: flight.first,
@@ -140,6 +151,8 @@ export class Refusals {
   #judge(window: StreamWindow): void {
     const { refusal } = window;
     if (refusal === undefined || !window.held || this.#accepted === 0) return;
+    // What the broker takes says nothing about what the cloud will.
+    if (refusal.kind === 'cloud') return;
     if (refusal.kind === 'rights') return;
     if (refusal.kind === 'unclear' && refusal.strikes < unclearStrikes) return;
     this.#park(window, refusal);
@@ -171,7 +184,7 @@ export class Refusals {
     clock.setTimeout(() => {
       const waiting = window.generation === generation && window.held;
       if (waiting && window.refusal !== undefined) this.#release(window);
-    }, this.#backoff.next());
+    }, (window.refusal?.kind === 'cloud' ? this.#cloudBackoff : this.#backoff).next());
   }
 
   #release(window: StreamWindow): void {

@@ -24,8 +24,11 @@ export type AckLevel = 'broker' | 'cloud';
 export interface Refusal {
   readonly sequence: number;
   readonly reason: string;
-  /** rights: of the connection, never of the batch · unclear: may be either · payload: of this batch. */
-  readonly kind: 'rights' | 'unclear' | 'payload';
+  /**
+   * By the broker – rights: of the connection, never of the batch · unclear: may be either ·
+   * payload: of this batch. By the cloud: what the broker takes says nothing about it.
+   */
+  readonly kind: 'rights' | 'unclear' | 'payload' | 'cloud';
   readonly strikes: number;
 }
 

@@ -71,6 +71,8 @@ const ownConditions: readonly ConditionCode[] = [
 
 /** Beyond this the network is behind, and last values wait for their next turn. */
 const tellBacklogBytes = 256 * 1024;
+/** A connection may last longer than the certificate that it was made with. */
+const certificateCheckMs = 6 * 3_600_000;
 
 /** The connection of one tenant to the cloud: never gives up, buffers nothing itself. */
 export class TenantConnection {
@@ -92,6 +94,7 @@ export class TenantConnection {
   #failure: Failure | undefined;
   #lastValuesTimer: Disposable | undefined;
   #settleTimer: Disposable | undefined;
+  #certificateTimer: Disposable | undefined;
   #reconnects = 0;
   #closing = false;
 
@@ -367,10 +370,16 @@ export class TenantConnection {
     const warning = expiryWarning(certificate, file, clock.wall());
     if (warning === undefined) conditions.clear('certificate-expiring', file);
     else conditions.raise('certificate-expiring', file, warning);
+    this.#certificateTimer?.[Symbol.dispose]();
+    this.#certificateTimer = clock.setTimeout(
+      () => this.#checkCertificate(certificate),
+      certificateCheckMs,
+    );
   }
 
   #endTimers(): void {
     this.#lastValuesTimer?.[Symbol.dispose]();
     this.#settleTimer?.[Symbol.dispose]();
+    this.#certificateTimer?.[Symbol.dispose]();
   }
 }
