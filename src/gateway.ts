@@ -40,6 +40,10 @@ export interface GatewayOptions {
   /** Settings from the command line by dotted name. */
   readonly flags: Readonly<Record<string, string>>;
   readonly systemd?: SystemdEnvironment;
+  /** Where the control API listens, instead of control.sock in paths.runtime. */
+  readonly socket?: string;
+  /** Called when the broker inside runs, before anything is published; the start waits for it. */
+  readonly onBroker?: (broker: EmbeddedBroker) => Promise<void>;
 }
 
 /** Builds each part in order, starts it, and closes in reverse. Whatever one part does not manage, the others go on. */
@@ -139,7 +143,7 @@ export class Gateway {
       bus,
       catalog,
       sink: this.#recorder,
-      settings: settings.driver,
+      settings: { ...settings.driver, ...driverCache(options.env) },
     });
     this.#configuration = new Configuration(
       {
@@ -214,7 +218,10 @@ export class Gateway {
     );
     for (const part of [this.#probes, this.#outbox, this.#recorder, this.#events, this.#jobs])
       await this.#begin(part);
-    if (this.#broker !== undefined) await this.#begin(this.#broker);
+    if (this.#broker !== undefined) {
+      await this.#begin(this.#broker);
+      await this.#options.onBroker?.(this.#broker);
+    }
     await this.#begin(this.#field);
     await this.#begin(this.#uplink);
     await this.#configuration.start();
@@ -267,12 +274,7 @@ export class Gateway {
 
   /** Where the control API listens. */
   get socket(): string {
-    return path.join(this.#settings.paths.runtime, 'control.sock');
-  }
-
-  /** The broker inside, if it runs. */
-  get broker(): EmbeddedBroker | undefined {
-    return this.#broker;
+    return this.#options.socket ?? path.join(this.#settings.paths.runtime, 'control.sock');
   }
 
   /** Of the broker inside, with the gateway's own credentials; undefined while it does not run. */
@@ -329,6 +331,14 @@ const degradingConditions: ReadonlySet<ConditionCode> = new Set<ConditionCode>([
   'outbox-unavailable',
   'secret-unresolved',
 ]);
+
+/** Compiled code of plugins is kept beside that of the gateway: it halves the start of a driver process. */
+function driverCache({ CACHE_DIRECTORY, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): {
+  readonly cacheDir?: string;
+} {
+  const folder = CACHE_DIRECTORY ?? NODE_COMPILE_CACHE;
+  return folder === undefined ? {} : { cacheDir: path.resolve(folder, 'drivers') };
+}
 
 function isUplink(setting: string): boolean {
   return setting.startsWith('uplink.');

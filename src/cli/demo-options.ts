@@ -17,18 +17,28 @@ export function demoOptions(options: {
   readonly upstream?: string;
 }): DemoOptions {
   const { json, keep, upstream } = options;
-  const seconds = options.for === undefined ? undefined : Number(options.for);
-  if (seconds !== undefined && !(seconds > 0 && seconds <= 86_400)) {
-    throw new CommandError(
-      'USAGE',
-      '--for takes seconds, more than 0 and at most 86400',
-      remedies.USAGE,
-    );
-  }
+  const forMs = options.for === undefined ? undefined : milliseconds(options.for);
   return {
-    ...(seconds === undefined ? {} : { forMs: Math.ceil(seconds * 1000) }),
+    ...(forMs === undefined ? {} : { forMs }),
     ...(json === undefined ? {} : { json }),
     ...(keep === undefined ? {} : { keep }),
     ...(upstream === undefined ? {} : { upstream }),
   };
+}
+
+const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const longestMs = 24 * 3_600_000;
+
+/** `20s`, `500ms`, `2m`, or plain seconds. Throws USAGE. */
+function milliseconds(text: string): number {
+  const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = Math.ceil(Number(number) * (factors[unit] ?? Number.NaN));
+  if (!(ms > 0 && ms <= longestMs)) {
+    throw new CommandError(
+      'USAGE',
+      '--for takes a time such as 20s or 2m, at most 24h',
+      remedies.USAGE,
+    );
+  }
+  return ms;
 }

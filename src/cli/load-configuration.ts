@@ -1,5 +1,5 @@
 import { type LoadedSite, loadSettingsOf, loadSite } from '../config/load-site.ts';
-import { type Catalog, loadCatalog, type PluginProblem } from '../field/catalog.ts';
+import { loadCatalog, type PluginProblem } from '../field/catalog.ts';
 import { shippedPlugins, shippedProfiles } from '../gateway/release.ts';
 
 /** Where the configuration is unless told otherwise. */
@@ -23,23 +23,13 @@ export async function loadConfiguration(
   const folder = dir ?? env.RISER_CONFIG ?? defaultConfigFolder;
   // Only the settings say where further plugins are, and only these know the drivers of some links.
   const { paths } = await loadSettingsOf({ dir: folder, env });
-  const shipped = loadCatalog(shippedPlugins);
-  const catalog = paths.plugins === '' ? shipped : joined(shipped, loadCatalog(paths.plugins));
+  const catalog = loadCatalog(shippedPlugins, ...(paths.plugins === '' ? [] : [paths.plugins]));
   const { drivers, problems } = catalog;
   const options = { dir: folder, shippedProfiles, env, drivers };
   if (!thorough) return { ...(await loadSite(options)), dir: folder, problems };
   const { LinkCheck } = await import('./link-check.ts');
   await using check = new LinkCheck(catalog);
   return { ...(await loadSite({ ...options, checkLink: check.checkLink })), dir: folder, problems };
-}
-
-function joined(one: Catalog, other: Catalog): Catalog {
-  return {
-    drivers: [...one.drivers, ...other.drivers],
-    actions: [...one.actions, ...other.actions],
-    plugins: [...one.plugins, ...other.plugins],
-    problems: [...one.problems, ...other.problems],
-  };
 }
 
 /** Rejects with a message when a folder was named that is not there: a typing error would look like an empty site. */

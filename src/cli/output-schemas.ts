@@ -41,6 +41,23 @@ export const outputSchemas: Readonly<Record<string, OutputSchema>> = {
     command: 'riser watch (one document a line)',
     schema: component('riser.watch/1', components.LatestValue),
   },
+  'riser.demo/1': {
+    command: 'riser demo',
+    schema: named('riser.demo/1', {
+      ok: boolean,
+      seconds: { type: 'number' },
+      received: integer,
+      stored: integer,
+      lost: integer,
+      missing: integer,
+      duplicates: integer,
+      wrong: integer,
+      good: integer,
+      uncertain: integer,
+      bad: integer,
+      'firstWrong?': string,
+    }),
+  },
   'riser.outbox-status/1': {
     command: 'riser outbox status',
     schema: named('riser.outbox-status/1', {

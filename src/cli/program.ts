@@ -53,7 +53,7 @@ export function buildProgram(out: Output, env: NodeJS.ProcessEnv): Program {
   root
     .command('demo')
     .description('run a simulated site on this machine; nothing is configured or left behind')
-    .option('--for <seconds>', 'end after this time')
+    .option('--for <time>', 'end after this time, such as 20s')
     .option('--upstream <url>', 'send to this broker instead of the one inside')
     .option('--keep', 'keep the folder with configuration and outbox')
     .action(async (options: { for?: string; upstream?: string; keep?: boolean }) => {

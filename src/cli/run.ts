@@ -2,17 +2,16 @@ import { Gateway } from '../gateway.ts';
 import { GatewayError } from '../model/errors.ts';
 import { takeSystemdEnvironment } from '../systemd/environment.ts';
 import { exitCodes } from './exit-codes.ts';
+import { defaultConfigFolder } from './load-configuration.ts';
 
 export interface RunOptions {
   /** Folder of the configuration. */
   readonly config?: string;
-  /** Where the control API listens; its folder is paths.runtime. */
+  /** Where the control API listens, instead of control.sock in paths.runtime. */
   readonly socket?: string;
   /** `key=value` for each setting that is overridden. */
   readonly set?: readonly string[];
 }
-
-const defaultConfig = '/etc/riser';
 
 /** Runs the daemon until it is told to stop. Resolves with the exit code. */
 export async function run(options: RunOptions): Promise<number> {
@@ -22,9 +21,10 @@ export async function run(options: RunOptions): Promise<number> {
   process.once('SIGINT', stopBy);
   const systemd = takeSystemdEnvironment(process.env);
   const gateway = await Gateway.create({
-    config: options.config ?? defaultConfig,
+    config: options.config ?? process.env.RISER_CONFIG ?? defaultConfigFolder,
     env: process.env,
-    flags: flagsOf(options),
+    flags: flagsOf(options.set),
+    ...(options.socket === undefined ? {} : { socket: options.socket }),
     systemd,
   });
   try {
@@ -46,7 +46,7 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 /** Settings of the command line by their dotted name. Throws USAGE. */
-function flagsOf({ set = [], socket }: RunOptions): Record<string, string> {
+function flagsOf(set: readonly string[] = []): Record<string, string> {
   const flags: Record<string, string> = {};
   for (const pair of set) {
     const equals = pair.indexOf('=');
@@ -55,7 +55,6 @@ function flagsOf({ set = [], socket }: RunOptions): Record<string, string> {
     }
     flags[pair.slice(0, equals)] = pair.slice(equals + 1);
   }
-  if (socket !== undefined) flags['paths.runtime'] = socket.replace(/\/[^/]*$/, '') || '/';
   return flags;
 }
 

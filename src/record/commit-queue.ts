@@ -26,6 +26,8 @@ export class CommitQueue {
   #inFlight: Waiting[] = [];
   #retry: Disposable | undefined;
   #busy = false;
+  /** Batches at the head of the queue that are offered one by one. */
+  #suspects = 0;
   #closed = false;
 
   constructor(outbox: Pick<Outbox, 'append'>, clock: Clock) {
@@ -38,7 +40,7 @@ export class CommitQueue {
     return this.#waiting.length + this.#inFlight.length;
   }
 
-  /** Resolves when the batch is committed; rejects only when the queue is closed before that. */
+  /** Resolves when the batch is committed; rejects when the queue is closed before that, or when it can never be stored. */
   push(batch: NewBatch): Promise<void> {
     if (this.#closed) return Promise.reject(closing());
     return new Promise((committed, given) => {
@@ -70,13 +72,14 @@ export class CommitQueue {
     if (this.#busy || this.#closed) return;
     if (this.#inFlight.length === 0) {
       if (this.#waiting.length === 0) return;
-      this.#inFlight = this.#waiting;
-      this.#waiting = [];
+      const count = this.#suspects > 0 ? 1 : this.#waiting.length;
+      this.#suspects -= this.#suspects > 0 ? 1 : 0;
+      this.#inFlight = this.#waiting.splice(0, count);
     }
     this.#busy = true;
     this.#outbox.append(this.#inFlight.map(({ batch }) => batch)).then(
       () => this.#accepted(),
-      () => this.#refused(),
+      (error: unknown) => this.#refused(error),
     );
   }
 
@@ -87,15 +90,41 @@ export class CommitQueue {
     this.#backoff.reset();
     for (const { committed } of done) committed();
     this.#pump();
-    if (this.depth === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#tellIdle();
   }
 
   /** The outbox has said why, once; here it is only tried again. */
-  #refused(): void {
+  #refused(error: unknown): void {
+    if (error instanceof GatewayError && error.code === 'INTERNAL') {
+      this.#setAside(error);
+      return;
+    }
     this.#retry = this.#clock.setTimeout(() => {
       this.#busy = false;
       this.#pump();
     }, this.#backoff.next());
+  }
+
+  /**
+   * One of the batches can never be stored, by a defect. They are offered one by one, and the one
+   * that is refused alone is given back, so that it does not block those behind it for ever.
+   */
+  #setAside(error: GatewayError): void {
+    const refused = this.#inFlight;
+    this.#inFlight = [];
+    this.#busy = false;
+    const [only] = refused;
+    if (refused.length === 1) only?.given(error);
+    else {
+      this.#suspects = refused.length;
+      this.#waiting.unshift(...refused);
+    }
+    this.#pump();
+    this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    if (this.depth === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
 

@@ -31,6 +31,7 @@ type RecorderNotes = Pick<
   | 'readingsByQuality'
   | 'readingsDropped'
   | 'readingsRefused'
+  | 'partFailed'
 >;
 
 export interface RecorderOptions {
@@ -225,11 +226,26 @@ export class Recorder implements RecordSink, Part {
       ...batch.content.encode(),
       ...newCorrelation(),
     };
-    this.#queue.push(stored).then(() => {
-      this.#options.notes.readingsAccepted({ tenant, lane, count: readings.length });
-      batch.committed.resolve();
-      this.#options.bus.emit('readings-committed', readings);
-    }, batch.committed.reject);
+    this.#queue.push(stored).then(
+      () => {
+        this.#options.notes.readingsAccepted({ tenant, lane, count: readings.length });
+        batch.committed.resolve();
+        this.#options.bus.emit('readings-committed', readings);
+      },
+      (error: unknown) => this.#refused(batch, error),
+    );
+  }
+
+  /** A batch that can never be stored is counted and let go: offering it again would change nothing. */
+  #refused(batch: OpenBatch, error: unknown): void {
+    if (this.#closed) {
+      batch.committed.reject(error);
+      return;
+    }
+    const { notes } = this.#options;
+    notes.partFailed({ part: this.name, error });
+    notes.readingsRefused({ reason: 'internal', count: batch.content.size });
+    batch.committed.resolve();
   }
 
   #declareDropped(): void {

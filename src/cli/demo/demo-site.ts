@@ -27,6 +27,8 @@ export const demoDevices: readonly DemoDevice[] = [
       { kind: 'wrongTransaction', every: 11 },
       { kind: 'garbage', every: 13 },
       { kind: 'reset', every: 17 },
+      // Silent for 4 s in every 12: its values grow old and turn bad, and the others go on.
+      { kind: 'sleep', everyMs: 12_000, forMs: 4_000 },
     ],
   },
 ];
@@ -47,7 +49,7 @@ export async function writeDemoSite(folder: string, upstream: string | undefined
   write('riser.yaml', {
     gateway: { id: demoGateway, title: 'Demo building', tenant: demoTenant },
     paths: { state: path.join(folder, 'state'), runtime: path.join(folder, 'run') },
-    uplink: { url: upstream ?? 'embedded', lastValuesS: 5 },
+    uplink: { url: upstream ?? 'embedded', ack: 'cloud', lastValuesS: 5 },
     broker: { enabled: upstream === undefined, port: 0 },
     http: { port: 0 },
     // The table is what one looks at here; `riser status --socket …` shows the rest.

@@ -392,6 +392,7 @@ test('every --json document has the form that its schema name promises', async (
     ['riser.status/1', ['status']],
     ['riser.read/1', ['read', 'ahu-03']],
     ['riser.watch/1', ['watch', 'pv-roof', '--count', '1']],
+    ['riser.demo/1', ['demo', '--for', '4s']],
     ['riser.outbox-status/1', ['outbox', 'status']],
     ['riser.outbox-peek/1', ['outbox', 'peek']],
     ['riser.outbox-export/1', ['outbox', 'export', path.join(folder, 'out')]],

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Bus } from '../../../src/model/bus-events.ts';
 import type { Device } from '../../../src/model/device.ts';
+import { GatewayError } from '../../../src/model/errors.ts';
 import type { RawResult } from '../../../src/model/field.ts';
 import { deviceId, linkId, pointId, tenantId } from '../../../src/model/ids.ts';
 import type { NewBatch } from '../../../src/model/outbox.ts';
@@ -43,10 +44,16 @@ class Disk {
   readonly taken: NewBatch[] = [];
   appends = 0;
   refuse = false;
+  /** A value that makes a batch impossible to store. */
+  poison: string | undefined;
 
   async append(batches: readonly NewBatch[]): Promise<[]> {
     this.appends += 1;
     if (this.refuse) throw new Error('no space');
+    const { poison } = this;
+    if (poison !== undefined && batches.some(({ data }) => data.includes(poison))) {
+      throw new GatewayError('INTERNAL', 'this batch is malformed');
+    }
     this.taken.push(...batches);
     return [];
   }
@@ -131,6 +138,28 @@ test('what the disk refuses is offered again, in order, and nothing is lost', as
   t.deepEqual(
     disk.taken.map(({ data }) => JSON.parse(data).r[0][2]),
     [1, 2],
+  );
+});
+
+test('a batch that can never be stored does not block those behind it', async (t) => {
+  const { clock, disk, recorder } = bench([pointOf('a')]);
+  disk.refuse = true;
+  const accepted: Promise<void>[] = [];
+  for (const value of [1, 666, 3]) {
+    accepted.push(recorder.accept([{ device: meter, results: [good('a', value)] }]));
+    clock.advance(100);
+    await settled();
+  }
+  disk.refuse = false;
+  disk.poison = '666';
+  for (let i = 0; i < 5; i += 1) {
+    clock.advance(5_000);
+    await settled();
+  }
+  await Promise.all(accepted);
+  t.deepEqual(
+    disk.taken.map(({ data }) => JSON.parse(data).r[0][2]),
+    [1, 3],
   );
 });
 
