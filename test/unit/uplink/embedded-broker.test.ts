@@ -66,6 +66,10 @@ test('nobody comes in without the password of a role, nor as somebody else', asy
     {},
     { username: 'gateway' },
     { username: 'gateway', password: viewer.password },
+    { username: 'gateway', password: viewer.password, clientId: 'gw-test.acme' },
+    { username: 'viewer' },
+    { username: 'viewer', password: '' },
+    { username: 'viewer', password: gatewayCredentials.password },
     { username: 'constructor', password: viewer.password },
     // Of roles whose client id is free: nothing but the password keeps these out.
     { username: 'viewer' },
