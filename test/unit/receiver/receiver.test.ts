@@ -186,10 +186,12 @@ test('what is no event of the contract is counted and changes nothing', async (t
     [topic, event(1, 0)],
     [topic, event(1, 2_000_000)],
     [topic, event(1, 1).replace('"id":"e1.1"', '"id":"e1.2"')],
+    [topic, event(1, 1).replace('"tenantid":"acme"', '"tenantid":"other"')],
+    [topic, event(1, 1).replace('//gw-1/acme/live', '//gw-1/acme/bulk')],
   ] as const) {
     await made.accept(where, payload);
   }
-  t.like(made.counters(), { invalid: 9, received: 0 });
+  t.like(made.counters(), { invalid: 11, received: 0 });
   t.deepEqual(made.watermarks(), []);
 });
 
