@@ -1,5 +1,4 @@
 import type { LatestValue } from '../../model/field.ts';
-import { reasons } from '../../model/reason.ts';
 import type { DemoVerdict } from './demo-judge.ts';
 
 /** What one picture of the demo shows. */
@@ -57,8 +56,7 @@ function deviceRows(values: readonly LatestValue[]): string[] {
 function valueRow(value: LatestValue): string {
   const name = value.point.slice(value.device.length + 1);
   const shown = value.value === null ? '–' : `${value.value} ${value.unit ?? ''}`.trim();
-  const quality =
-    value.reason === undefined ? value.quality : `${value.quality}: ${reasons[value.reason].text}`;
+  const quality = value.reason === undefined ? value.quality : `${value.quality}: ${value.reason}`;
   return row(
     value.device,
     name,
