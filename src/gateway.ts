@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadSettingsOf } from './config/load-site.ts';
 import { resolveSecret } from './config/secrets.ts';
@@ -207,6 +208,7 @@ export class Gateway {
     });
     this.#health.start();
     this.#watchdog.start();
+    await this.#makeFolders();
     await this.#supervisor.start(
       new ControlServer({
         socketPath: this.socket,
@@ -282,6 +284,13 @@ export class Gateway {
     return this.#broker === undefined || this.#broker.url === ''
       ? undefined
       : this.#broker.urlFor('gateway');
+  }
+
+  /** systemd makes them; by hand nobody has. What cannot be made is told by the part that needs it. */
+  async #makeFolders(): Promise<void> {
+    const { state, runtime } = this.#settings.paths;
+    await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {});
+    await mkdir(runtime, { recursive: true, mode: 0o711 }).catch(() => {});
   }
 
   /** A part that does not start is noted, and the gateway goes on without it. */
