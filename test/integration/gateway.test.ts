@@ -104,6 +104,65 @@ test('a configuration that breaks while it runs is not applied, and told with it
   t.is(status.devices.length, 4);
 });
 
+test('a hundred ruined configurations are each told with place and code, and none touches the daemon', async (t) => {
+  const { gateway, site, ports } = await bench(t, quiet);
+  await gateway.start();
+  const { pid } = gateway;
+  const files = [
+    'links.d/links.yaml',
+    'devices.d/devices.yaml',
+    'profiles.d/test-counter.yaml',
+    'tenants.d/tenants.yaml',
+  ];
+  let refused = 0;
+  for (let n = 0; n < 100; n += 1) {
+    const file = files[n % files.length]!;
+    const whole = readFileSync(path.join(site.config, file), 'utf8');
+    site.write(file, ruined(whole, n));
+    try {
+      await gateway.post('/api/v1/config/apply');
+    } catch (error) {
+      t.true(error instanceof ControlRefusal, String(error));
+      const { status: code, problem } = error as ControlRefusal;
+      t.is(code, 422);
+      const { findings } = problem as { findings: Finding[] };
+      t.true(findings.length > 0);
+      for (const finding of findings) {
+        t.regex(finding.code, /^([EW]\d{4}|[A-Z_]+)$/);
+        t.true(finding.line > 0 || finding.pointer === '', JSON.stringify(finding));
+      }
+      refused += 1;
+    }
+    site.write(file, whole);
+  }
+  t.true(refused > 80, `only ${refused} of 100 were refused`);
+  writeCounterSite(site, quiet, ports);
+  await gateway.post('/api/v1/config/apply');
+  const status = await gateway.until(
+    ({ points, mode }) => points.good === 16 && mode === 'running',
+  );
+  t.is(gateway.pid, pid);
+  t.is(status.devices.length, 4);
+});
+
+/** The n-th way to break a file: cut off, a key misspelt, a value of another type, a bracket lost. */
+function ruined(text: string, n: number): string {
+  const keys = [...text.matchAll(/"([a-zA-Z]+)":/g)];
+  const key = keys[(n * 7) % keys.length]!;
+  const at = key.index;
+  const [whole, name] = key;
+  switch (Math.floor(n / 4) % 4) {
+    case 0:
+      return text.slice(0, Math.max(1, Math.floor((text.length * (n + 1)) / 101)));
+    case 1:
+      return `${text.slice(0, at)}"${name}x":${text.slice(at + whole.length)}`;
+    case 2:
+      return `${text.slice(0, at)}"${name}": [true, "x"], "was":${text.slice(at + whole.length)}`;
+    default:
+      return `${text.slice(0, at)}{${text.slice(at)}`;
+  }
+}
+
 test('a gateway whose configuration broke while it was off starts with the last good one', async (t) => {
   const { gateway, site } = await bench(t, quiet);
   await gateway.start();
