@@ -38,6 +38,11 @@ export class Mosquitto {
     return `${this.#options.tls === undefined ? 'mqtt' : 'mqtts'}://localhost:${this.port}`;
   }
 
+  /** Of the running broker; -1 when there is none. */
+  get pid(): number {
+    return this.#child?.pid ?? -1;
+  }
+
   /** Starts it, again after kill() too; resolves when it takes connections. */
   async start(): Promise<void> {
     const program = findPeer('mosquitto');
