@@ -19,7 +19,9 @@ function event(first: number, n: number, options: { epoch?: string; gap?: boolea
   });
 }
 
-function receiver(options: { state?: ReceiverState; ackEveryEvents?: number; maxRanges?: number } = {}) {
+function receiver(
+  options: { state?: ReceiverState; ackEveryEvents?: number; maxRanges?: number } = {},
+) {
   const stored: [number, number][] = [];
   const acks: Watermark[] = [];
   const replays: object[] = [];
