@@ -253,6 +253,14 @@ for (const [what, body] of bombs) {
   });
 }
 
+test('a key that names the prototype is refused as such, however it is written', async (t) => {
+  const { socketPath } = await serve(t);
+  for (const key of ['__proto__', '\\u005f_proto__', 'constr\\u0075ctor', 'prototype']) {
+    const { text } = await post(socketPath, '/read', `{"device":"a","${key}":{}}`);
+    t.regex(text, /The body is refused: the key .* is not allowed/, key);
+  }
+});
+
 test('a body that is nested too deep is refused for its depth, before anything walks down into it', async (t) => {
   const { socketPath } = await serve(t);
   const { text } = await post(socketPath, '/read', `{"x":${'['.repeat(32)}${']'.repeat(32)}}`);
