@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly systemd?: SystemdEnvironment;
   /** Where the control API listens, instead of control.sock in paths.runtime. */
   readonly socket?: string;
+  /** Where the log goes, a line a call; standard output without it. */
+  readonly log?: { write(line: string): void };
   /** Called when the broker inside runs, before anything is published; the start waits for it. */
   readonly onBroker?: (broker: EmbeddedBroker) => Promise<void>;
 }
@@ -87,6 +89,7 @@ export class Gateway {
       version,
       gateway: gateway.id,
       clock,
+      ...(options.log === undefined ? {} : { destination: options.log }),
     });
     const { notes } = telemetry;
     const bus = new EventBus(notes);

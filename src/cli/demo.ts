@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, rmSync, type WriteStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -68,12 +68,14 @@ class DemoRun {
   readonly #options: DemoOptions;
   readonly #judge = new DemoJudge();
   readonly #begun = performance.now();
+  readonly #log: WriteStream;
   #gateway: Gateway | undefined;
   #receiver: MqttReceiver | undefined;
 
   constructor(folder: string, options: DemoOptions) {
     this.#folder = folder;
     this.#options = options;
+    this.#log = createWriteStream(path.join(folder, 'riser.log'));
   }
 
   async start(): Promise<void> {
@@ -84,6 +86,8 @@ class DemoRun {
       // Variables of a real installation on this machine are not for the demo.
       env: {},
       flags: {},
+      // The table is what one looks at; the log is in the folder, for --keep.
+      log: this.#log,
       onBroker: (broker) => this.#receive(broker.urlFor('receiver')),
     });
     // A receiver that comes later than the first event could never say that nothing is missing.
@@ -135,6 +139,7 @@ class DemoRun {
   async close(): Promise<void> {
     await this.#receiver?.close();
     await this.#gateway?.close('end of the demo');
+    await new Promise<void>((resolve) => this.#log.end(resolve));
   }
 
   #result(stored: number, missing: number): DemoResult {

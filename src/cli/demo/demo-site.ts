@@ -52,8 +52,6 @@ export async function writeDemoSite(folder: string, upstream: string | undefined
     uplink: { url: upstream ?? 'embedded', ack: 'cloud', lastValuesS: 5 },
     broker: { enabled: upstream === undefined, port: 0 },
     http: { port: 0 },
-    // The table is what one looks at here; `riser status --socket …` shows the rest.
-    log: { level: 'error' },
   });
   write('tenants.d/demo.yaml', { schema: 'riser.tenants/1', tenants: [{ id: demoTenant }] });
   write('links.d/demo.yaml', {
