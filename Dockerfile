@@ -37,10 +37,11 @@ COPY LICENSE* CHANGELOG.md ./
 COPY systemd/riser ./systemd/riser
 COPY config ./config
 COPY plugins ./plugins
+COPY tools/receiver ./tools/receiver
 COPY src ./src
 USER 10001:10001
 VOLUME /var/lib/riser
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["riser", "ready"]
 ENTRYPOINT ["/opt/riser/node/bin/node", "--max-old-space-size=256", "--disable-proto=delete", "/opt/riser/src/main.ts"]
-CMD ["run", "--config", "/etc/riser/riser.yaml"]
+CMD ["run", "--config", "/etc/riser"]

@@ -51,6 +51,8 @@ withMosquitto('the lines of the README bring a device to a broker as they stand'
   const shell = spawn('bash', ['-e', '-c', lines], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // As in a technician's shell: an npm that runs these tests must not speak for the one inside.
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))),
     // A group of its own, because npm starts the daemon and is not told to end it.
     detached: true,
   });
