@@ -48,6 +48,8 @@ const homesOf: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['src/telemetry'],
   commander: ['src/cli'],
   'node-cron': ['src/kernel'],
+  serialport: ['plugins/modbus'],
+  'modbus-serial': ['plugins/modbus', 'plugins/simulator', 'tools'],
 };
 
 /** Words of one protocol. The kernel process knows none of them: they come from plugins. */
