@@ -28,6 +28,7 @@ const tableOfDigit: Readonly<Record<string, Table>> = {
   4: 'holding',
 };
 const notation = /^(?<digit>[0134])(?<place>\d{4,5})$/;
+const hexNotation = /^0x[0-9a-f]{1,5}$/i;
 const example = 'write it like 39 with table: holding, or like "40040"';
 
 /** Coils and discrete inputs hold single bits, the other tables registers of 16 bits. */
@@ -37,14 +38,18 @@ export function holdsBits(table: Table): boolean {
 
 /**
  * Reads `addr`, `table` and `addressBase` of a point. Throws a PointError that shows an example.
- * 40001, 400001 and {table: holding, addr: 0} are the same register.
+ * "40001", "400001" and {table: holding, addr: 0} are the same register.
  */
 export function parseAddress(
   addr: unknown,
   table: Table | undefined,
   addressBase: 0 | 1,
 ): TableAddress {
-  if (typeof addr === 'string') return parseNotation(addr, table);
+  if (typeof addr === 'string') {
+    // Manuals that count in hexadecimal give the number that travels on the wire.
+    if (hexNotation.test(addr)) return parseAddress(Number(addr), table, addressBase);
+    return parseNotation(addr, table);
+  }
   if (typeof addr !== 'number' || !Number.isInteger(addr)) {
     throw new PointError('addr', `${shown(addr)} is not an address; ${example}`);
   }

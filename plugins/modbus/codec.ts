@@ -1,7 +1,8 @@
 import type { PointValue, Reason } from '#driver';
 import { holdsBits } from './address.ts';
 import { places, reorder, swapsBytes } from './byte-order.ts';
-import type { ModbusPoint, PointType } from './point.ts';
+import { isTi081Unset, readTi081, readUnixSeconds } from './device-date.ts';
+import { type ByteType, isByte, type ModbusPoint, type PointType } from './point.ts';
 import { shortestFloat16, shortestFloat32 } from './shortest-decimal.ts';
 
 /** What registers say: a value, possibly with a doubt, or the reason why there is none. */
@@ -21,7 +22,11 @@ export function decoderOf(point: ModbusPoint): Decoder {
   if (point.type === 'string' || point.type === 'bytes') return textDecoder(point);
   const size = (point.count * 2) as 2 | 4 | 8;
   const order = places(point.order, size) ?? undefined;
-  const decode = numberDecoder(point, size);
+  const decode = point.type.startsWith('date')
+    ? dateDecoder(point)
+    : isByte(point.type)
+      ? byteDecoder(point)
+      : numberDecoder(point, size);
   if (order === undefined) return decode;
   const natural = Buffer.alloc(size);
   return (data, start) => {
@@ -58,7 +63,7 @@ function numberDecoder(point: ModbusPoint, size: 2 | 4 | 8): Decoder {
   if (sentinels.size === 0) return decode;
   return (data, start) => {
     if (sentinels.has(unsigned(data, start, size))) {
-      return missing('not-available', 'the device sent the value that stands for "no value"');
+      return noValue();
     }
     return decode(data, start);
   };
@@ -75,10 +80,10 @@ function typedDecoder(point: ModbusPoint, size: 2 | 4 | 8): Decoder {
     return (data, start) => integer(point, (unsigned(data, start, size) & mask) >> places);
   }
   if (flags !== undefined) return (data, start) => flagNames(flags, unsigned(data, start, size));
-  if (point.type === 'bool' || point.type === 'string' || point.type === 'bytes') {
+  if (point.type === 'bool') {
     return (data, start) => named(point, unsigned(data, start, size) === 0n ? 0n : 1n, Boolean);
   }
-  const read = readers[point.type];
+  const read = readers[point.type as NumberType];
   const { nan, infinite } = point.notAvailable;
   return (data, start) => {
     const value = read(data, start);
@@ -90,15 +95,47 @@ function typedDecoder(point: ModbusPoint, size: 2 | 4 | 8): Decoder {
   };
 }
 
+function byteDecoder(point: ModbusPoint): Decoder {
+  const place = point.type.endsWith('h') ? 0 : 1;
+  const isSigned = !point.type.startsWith('u');
+  const sentinels = point.notAvailable.raw;
+  return (data, start) => {
+    const byte = BigInt(data[start + place] ?? 0);
+    if (sentinels.has(byte)) return noValue();
+    return named(point, isSigned ? BigInt.asIntN(8, byte) : byte, asNumber);
+  };
+}
+
+function dateDecoder(point: ModbusPoint): Decoder {
+  if (point.type === 'date-unix') {
+    return (data, start) =>
+      data.readUInt32BE(start) === 0 ? noValue() : { value: readUnixSeconds(data, start) };
+  }
+  return (data, start) => {
+    const date = readTi081(data, start);
+    if (date === undefined) return missing('not-a-number', 'the registers hold no date');
+    if (isTi081Unset(data, start)) {
+      return missing('not-available', 'the device says that its clock is not set');
+    }
+    return { value: date };
+  };
+}
+
 /** Some meters send the numbers of states as floats. */
 function state(point: ModbusPoint, value: number): Decoded {
   if (Number.isInteger(value)) return named(point, BigInt(value), asNumber);
   return { value, doubt: 'unknown-state', detail: `${value} is no number of a state` };
 }
 
+/** Types that are one number of whole registers. */
+export type NumberType = Exclude<
+  PointType,
+  ByteType | 'bool' | 'string' | 'bytes' | 'date-ti081' | 'date-unix'
+>;
+
 type NumberReader = (data: Buffer, start: number) => number | bigint;
 
-const readers: Readonly<Record<Exclude<PointType, 'bool' | 'string' | 'bytes'>, NumberReader>> = {
+const readers: Readonly<Record<NumberType, NumberReader>> = {
   int16: (data, start) => data.readInt16BE(start),
   uint16: (data, start) => data.readUInt16BE(start),
   int32: (data, start) => data.readInt32BE(start),
@@ -182,7 +219,7 @@ function flagNames(flags: ReadonlyMap<number, string>, value: bigint): Decoded {
 function textDecoder(point: ModbusPoint): Decoder {
   const size = point.count * 2;
   return (data, start) => {
-    const bytes = inTextOrder(point, data.subarray(start, start + size));
+    const bytes = halves(point, inTextOrder(point, data.subarray(start, start + size)));
     if (point.type === 'bytes') return { value: bytes.toString('hex') };
     if (bytes.every((byte) => byte === 0)) {
       return missing('not-available', 'the text is empty');
@@ -197,16 +234,24 @@ export function inTextOrder(point: ModbusPoint, bytes: Buffer): Buffer {
   return swapsBytes(point.order) ? copy.swap16() : copy;
 }
 
+function halves({ half }: ModbusPoint, bytes: Buffer): Buffer {
+  if (half === undefined) return bytes;
+  const place = half === 'high' ? 0 : 1;
+  return bytes.filter((_, index) => index % 2 === place) as Buffer;
+}
+
 function textOf(point: ModbusPoint, bytes: Buffer): string {
   const whole =
     point.encoding === 'utf16'
       ? Buffer.from(bytes).swap16().toString('utf16le')
       : bytes.toString(point.encoding === 'ascii' ? 'latin1' : point.encoding);
   const end = whole.indexOf('\0');
-  return (end < 0 ? whole : whole.slice(0, end))
-    .replaceAll(/\p{Cc}/gu, '')
-    .toWellFormed()
-    .trim();
+  const text = (end < 0 ? whole : whole.slice(0, end)).replaceAll(/\p{Cc}/gu, '').toWellFormed();
+  return point.trim ? text.trim() : text;
+}
+
+function noValue(): Decoded {
+  return missing('not-available', 'the device sent the value that stands for "no value"');
 }
 
 function missing(reason: Reason, detail: string): Decoded {

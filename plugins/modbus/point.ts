@@ -5,6 +5,10 @@ import { type ByteOrder, byteOrders, places } from './byte-order.ts';
 /** How the registers of a point are read. */
 export type PointType =
   | 'bool'
+  | 'int8h'
+  | 'int8l'
+  | 'uint8h'
+  | 'uint8l'
   | 'int16'
   | 'uint16'
   | 'int32'
@@ -17,8 +21,13 @@ export type PointType =
   | 'bcd16'
   | 'bcd32'
   | 'mod10k'
+  | 'date-ti081'
+  | 'date-unix'
   | 'string'
   | 'bytes';
+
+/** A number of 8 bits in the high or the low byte of one register. */
+export type ByteType = 'int8h' | 'int8l' | 'uint8h' | 'uint8l';
 
 /** How the bytes of a text are read. */
 export type TextEncoding = 'ascii' | 'utf8' | 'latin1' | 'utf16';
@@ -45,6 +54,10 @@ export interface ModbusPoint {
   readonly mask?: bigint;
   readonly shift: number;
   readonly encoding: TextEncoding;
+  /** Only this byte of each register holds a character. */
+  readonly half?: 'high' | 'low';
+  /** Whether blanks around a text are left out. */
+  readonly trim: boolean;
   readonly states?: ReadonlyMap<bigint, string>;
   readonly flags?: ReadonlyMap<number, string>;
   readonly notAvailable: Sentinels;
@@ -57,6 +70,10 @@ export interface ModbusPoint {
 /** Registers of each type; 0 where the point says it. */
 export const registersOf: Readonly<Record<PointType, 0 | 1 | 2 | 4>> = {
   bool: 1,
+  int8h: 1,
+  int8l: 1,
+  uint8h: 1,
+  uint8l: 1,
   int16: 1,
   uint16: 1,
   int32: 2,
@@ -69,13 +86,30 @@ export const registersOf: Readonly<Record<PointType, 0 | 1 | 2 | 4>> = {
   bcd16: 1,
   bcd32: 2,
   mod10k: 2,
+  'date-ti081': 4,
+  'date-unix': 2,
   string: 0,
   bytes: 0,
 };
 
+/** Whether the value is one of the two bytes of a register. */
+export function isByte(type: PointType): type is ByteType {
+  return type === 'int8h' || type === 'int8l' || type === 'uint8h' || type === 'uint8l';
+}
+
+/** Whether the point shares its registers with others: it cannot be written without them. */
+export function isPart(point: Pick<ModbusPoint, 'type' | 'bit' | 'mask' | 'flags'>): boolean {
+  return (
+    isByte(point.type) ||
+    point.bit !== undefined ||
+    point.mask !== undefined ||
+    point.flags !== undefined
+  );
+}
+
 const types = Object.keys(registersOf) as PointType[];
 const encodings: readonly TextEncoding[] = ['ascii', 'utf8', 'latin1', 'utf16'];
-const withoutNumber: readonly PointType[] = ['string', 'bytes', 'bool'];
+const withoutNumber: readonly PointType[] = ['string', 'bytes', 'bool', 'date-ti081', 'date-unix'];
 
 type Keys = Readonly<Record<string, Json | undefined>>;
 
@@ -109,6 +143,13 @@ export function parsePoint(id: string, source: Json): ModbusPoint {
   checkPicking(type, bits, bit, mask, width, keys);
   const states = namesOf('enum', keys.enum);
   const flags = namesOf('flags', keys.flags);
+  const half = oneOf('half', keys.half, ['high', 'low'] as const);
+  if (half !== undefined && type !== 'string') {
+    throw new PointError(
+      'half',
+      'half is for texts; a number of one byte is int8h, uint8l and so on',
+    );
+  }
   const readGroup = text('readGroup', keys.readGroup);
   const scaleFrom = scalePoint(keys.scale);
   return {
@@ -121,6 +162,8 @@ export function parsePoint(id: string, source: Json): ModbusPoint {
     ...(mask !== undefined && { mask: BigInt(mask) }),
     shift: numberIn('shift', keys.shift, 0, 63) ?? 0,
     encoding: oneOf('encoding', keys.encoding, encodings) ?? 'utf8',
+    ...(half !== undefined && { half }),
+    trim: keys.trim !== false,
     ...(states !== undefined && { states }),
     ...(flags !== undefined && { flags: flagBits(flags, width) }),
     notAvailable: sentinels(keys.notAvailable, type, count),
@@ -169,7 +212,7 @@ function checkPicking(
   if (bit !== undefined && mask !== undefined) {
     throw new PointError('mask', 'bit and mask exclude each other; keep one');
   }
-  const whole = type === 'bool' || type.includes('int');
+  const whole = type === 'bool' || (type.includes('int') && !isByte(type));
   if (picked !== undefined && !whole) {
     throw new PointError(picked, `${picked} needs bool or an integer type such as uint16`);
   }
@@ -179,7 +222,7 @@ function checkPicking(
   if (keys.shift !== undefined && mask === undefined) {
     throw new PointError('shift', 'shift works together with mask, such as mask: 0x0F00, shift: 8');
   }
-  const isText = type === 'string' || type === 'bytes';
+  const isText = type === 'string' || type === 'bytes' || type.startsWith('date');
   if (keys.enum !== undefined && isText) {
     throw new PointError('enum', `enum names numbers, but ${type} is none`);
   }
@@ -200,7 +243,8 @@ function sentinels(source: Json | undefined, type: PointType, count: number): Se
   // Defaults of a profile reach its texts and bits too, where no number can stand for "no value".
   if (!withoutNumber.includes(type)) {
     for (const item of list) {
-      if (item !== 'nan' && item !== 'inf') raw.add(sentinel(item, type, count * 16));
+      if (item === 'nan' || item === 'inf') continue;
+      raw.add(sentinel(item, type, isByte(type) ? 8 : count * 16));
     }
   }
   return { nan: list.includes('nan'), infinite: list.includes('inf'), raw };

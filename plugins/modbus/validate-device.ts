@@ -1,6 +1,6 @@
 import type { ConfigIssue, DeviceConfig } from '#driver';
 import { holdsBits, PointError } from './address.ts';
-import { type ModbusPoint, parsePoint } from './point.ts';
+import { isByte, isPart, type ModbusPoint, parsePoint } from './point.ts';
 import { type DeviceSettings, deviceSettings } from './settings.ts';
 
 const linkDefaults = { timeoutMs: 1000, interRequestMs: 0 };
@@ -111,9 +111,10 @@ function overlaps(points: readonly ModbusPoint[]): ConfigIssue[] {
 
 function overlap(point: ModbusPoint, other: ModbusPoint): ConfigIssue | undefined {
   const same = point.address === other.address && point.count === other.count;
-  // Two parts of one register, or a part and the whole, are what bit, mask and flags are for.
-  if (same && (isPart(point) || isPart(other))) return undefined;
   const where = `${point.table} ${other.address}`;
+  // Two parts of one register, or a part and the whole, are what bit, mask and flags are for.
+  if (same && (point.type === 'bool' || other.type === 'bool')) return undefined;
+  if (same && (isPart(point) || isPart(other))) return sameByte(point, other, where);
   if (same && point.type === other.type && point.order === other.order) {
     const message = `${other.id} and ${point.id} are the same registers (${where})`;
     return { ...issue(other.id, 'addr', message, 'POINTS_OVERLAP'), severity: 'warning' };
@@ -122,13 +123,11 @@ function overlap(point: ModbusPoint, other: ModbusPoint): ConfigIssue | undefine
   return issue(other.id, 'addr', message, 'POINTS_OVERLAP');
 }
 
-function isPart(point: ModbusPoint): boolean {
-  return (
-    point.bit !== undefined ||
-    point.mask !== undefined ||
-    point.flags !== undefined ||
-    point.type === 'bool'
-  );
+/** The high and the low byte of a register may both be points, but not one of them twice. */
+function sameByte(point: ModbusPoint, other: ModbusPoint, where: string): ConfigIssue | undefined {
+  if (!isByte(point.type) || point.type !== other.type) return undefined;
+  const message = `${other.id} and ${point.id} are the same byte of ${where}`;
+  return { ...issue(other.id, 'addr', message, 'POINTS_OVERLAP'), severity: 'warning' };
 }
 
 function issue(pointId: string, key: string, message: string, code: string): ConfigIssue {

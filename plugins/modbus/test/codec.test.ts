@@ -2,8 +2,8 @@ import test from 'ava';
 import type { Json, PointValue } from '#driver';
 import { byteOrders, places } from '../byte-order.ts';
 import { asNumber, type Decoded, decoderOf, scaleByPower } from '../codec.ts';
-import { encode } from '../encode.ts';
-import { type PointType, parsePoint, registersOf } from '../point.ts';
+import { encode, encodePart } from '../encode.ts';
+import { isPart, type PointType, parsePoint, registersOf } from '../point.ts';
 
 const holding = { table: 'holding', addr: 0 };
 
@@ -30,6 +30,7 @@ test('40001, 400001 and holding 0 are the same register', (t) => {
   ]) {
     t.like(parsePoint('p', { ...keys, type: 'int16' }), same);
   }
+  t.like(parsePoint('p', { addr: '0x9C41', table: 'holding', type: 'int16' }), { address: 40001 });
   t.like(parsePoint('p', { addr: '300012', type: 'int16' }), { table: 'input', address: 11 });
   t.like(parsePoint('p', { addr: '00017' }), { table: 'coil', address: 16, type: 'bool' });
   t.like(parsePoint('p', { addr: '10001' }), { table: 'discrete', address: 0 });
@@ -44,6 +45,11 @@ const wrong: ReadonlyArray<readonly [keys: { [key: string]: Json }, key: string,
   [{ addr: 0, addressBase: 1 }, 'addr', /outside 1 to 65536/],
   [{ addr: 65535, type: 'float32' }, 'addr', /past the last address/],
   [{ addr: 1.5 }, 'addr', /not an address/],
+  [{ addr: '4x40071' }, 'addr', /not an address/],
+  [{ addr: '0x9C41' }, 'table', /needs a table/],
+  [{ half: 'low' }, 'half', /is for texts/],
+  [{ type: 'int8h', bit: 3 }, 'bit', /integer type/],
+  [{ type: 'date-ti081', enum: { 0: 'off' } }, 'enum', /names numbers/],
   [{ addr: 5, table: 'holdings' }, 'table', /not one of/],
   [{ type: undefined as unknown as Json }, 'type', /missing/],
   [{ type: 'string' }, 'len', /needs its length/],
@@ -106,6 +112,10 @@ test('each order puts the bytes where its letters say', (t) => {
 
 const samples: Readonly<Record<PointType, (next: () => number) => PointValue>> = {
   bool: (next) => next() < 0.5,
+  int8h: (next) => Math.floor(next() * 256) - 128,
+  int8l: (next) => Math.floor(next() * 256) - 128,
+  uint8h: (next) => Math.floor(next() * 256),
+  uint8l: (next) => Math.floor(next() * 256),
   int16: (next) => Math.floor(next() * 65536) - 32768,
   uint16: (next) => Math.floor(next() * 65536),
   int32: (next) => Math.floor(next() * 2 ** 32) - 2 ** 31,
@@ -118,9 +128,22 @@ const samples: Readonly<Record<PointType, (next: () => number) => PointValue>> =
   bcd16: (next) => Math.floor(next() * 10000),
   bcd32: (next) => Math.floor(next() * 1e8),
   mod10k: (next) => Math.floor(next() * 1e8),
+  'date-ti081': (next) => new Date(1e12 + next() * 3e12).toISOString().slice(0, -1),
+  'date-unix': (next) =>
+    new Date(Math.ceil(next() * 0xffff_ffff) * 1000).toISOString().replace('.000', ''),
   string: (next) => `S/N ${Math.floor(next() * 1e9)} öä`,
   bytes: (next) => Buffer.from(`${Math.floor(next() * 1e9)}`.padEnd(30, 'x')).toString('hex'),
 };
+
+/** A register of which only the part is changed, as FC 22 does it. */
+function around(point: ReturnType<typeof parsePoint>, value: PointValue, next: () => number) {
+  const { and, or } = encodePart(point, value);
+  const before = Math.floor(next() * 65536);
+  const after = (before & and) | (or & ~and & 0xffff);
+  const register = Buffer.alloc(2);
+  register.writeUInt16BE(after);
+  return register;
+}
 
 test('what is encoded decodes to the same value, for every type and order', (t) => {
   const next = random(4711);
@@ -133,7 +156,7 @@ test('what is encoded decodes to the same value, for every type and order', (t) 
       const point = parsePoint('p', { ...holding, type, order, ...len });
       for (let round = 0; round < 60; round++) {
         const value = sample(next);
-        const wire = encode(point, value);
+        const wire = isPart(point) ? around(point, value, next) : encode(point, value);
         t.is(wire.length, point.count * 2);
         const decoded = decoderOf(point)(Buffer.concat([Buffer.alloc(4, 0xee), wire]), 4);
         const expected = typeof value === 'bigint' ? asNumber(value) : value;
@@ -142,7 +165,58 @@ test('what is encoded decodes to the same value, for every type and order', (t) 
       }
     }
   }
-  t.true(checked > 6000);
+  t.true(checked > 7500);
+});
+
+test('a part of a register is changed without touching the rest', (t) => {
+  const part = (keys: { [key: string]: Json }, value: PointValue) =>
+    encodePart(parsePoint('p', { ...holding, type: 'uint16', ...keys }), value);
+  t.deepEqual(part({ bit: 9 }, true), { and: 0xfdff, or: 0x0200 });
+  t.deepEqual(part({ bit: 9 }, false), { and: 0xfdff, or: 0 });
+  t.deepEqual(part({ bit: 9, order: 'BA' }, true), { and: 0xfffd, or: 0x0002 });
+  t.deepEqual(part({ mask: 0x0f00, shift: 8 }, 5), { and: 0xf0ff, or: 0x0500 });
+  t.deepEqual(part({ flags: { 3: 'fan', 0: 'hot' } }, 'fan'), { and: 0xfff6, or: 8 });
+  t.deepEqual(part({ type: 'int8h' }, -2), { and: 0x00ff, or: 0xfe00 });
+  t.throws(() => part({ mask: 0x0f00, shift: 8 }, 16), { message: /does not fit/ });
+  t.throws(() => part({ type: 'int8l' }, 128), { message: /does not fit/ });
+  t.throws(() => part({ flags: { 3: 'fan' } }, 'pump'), { message: /no flag "pump"/ });
+  t.throws(() => part({}, 1), { message: /not a part/ });
+});
+
+test('one byte of a register is a number of its own', (t) => {
+  t.deepEqual(decode({ type: 'int8h' }, 'fe07'), { value: -2 });
+  t.deepEqual(decode({ type: 'uint8l' }, 'fe07'), { value: 7 });
+  t.deepEqual(decode({ type: 'uint8h', order: 'BA' }, 'fe07'), { value: 7 });
+  t.like(decode({ type: 'int8h', notAvailable: ['0x80'] }, '8001'), { missing: 'not-available' });
+  t.deepEqual(decode({ type: 'uint8l', enum: { 2: 'eco' } }, '0102'), { value: 'eco' });
+});
+
+test('dates of devices are told as ISO 8601, and none that does not exist', (t) => {
+  // 20 November 2026, a Friday (6), 14:30:05.250.
+  const ti081 = (hex: string) => decode({ type: 'date-ti081' }, hex);
+  t.deepEqual(ti081('001a0bd40e1e1482'), { value: '2026-11-20T14:30:05.250' });
+  t.like(ti081('001a0bd40e9e1482'), { missing: 'not-available' });
+  t.like(ti081('001a021f0e1e1482'), { missing: 'not-a-number' });
+  t.like(ti081('0000000000000000'), { missing: 'not-a-number' });
+  t.like(ti081('ffffffffffffffff'), { missing: 'not-a-number' });
+  t.deepEqual(decode({ type: 'date-unix' }, '65937530'), { value: '2024-01-02T02:30:08Z' });
+  t.like(decode({ type: 'date-unix' }, '00000000'), { missing: 'not-available' });
+  const point = parsePoint('p', { ...holding, type: 'date-ti081' });
+  t.throws(() => encode(point, '2026-11-20'), { message: /is not like/ });
+});
+
+test('a text may use one byte of each register and keep its blanks', (t) => {
+  t.deepEqual(decode({ type: 'string', len: 2, half: 'low' }, '00410042'), { value: 'AB' });
+  t.deepEqual(decode({ type: 'string', len: 2, half: 'high' }, '41004200'), { value: 'AB' });
+  t.deepEqual(decode({ type: 'string', len: 2, half: 'low', order: 'BA' }, '41004200'), {
+    value: 'AB',
+  });
+  t.deepEqual(decode({ type: 'string', len: 2, trim: false }, '20414200'), { value: ' AB' });
+  for (const half of ['high', 'low'] as const) {
+    const point = parsePoint('p', { ...holding, type: 'string', len: 4, half });
+    t.deepEqual(decoderOf(point)(encode(point, 'ABC'), 0), { value: 'ABC' });
+    t.throws(() => encode(point, 'ABCDE'), { message: /does not fit/ });
+  }
 });
 
 test('texts come in every encoding, without padding', (t) => {
