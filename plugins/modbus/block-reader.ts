@@ -2,7 +2,12 @@ import type { DriverError, DriverHost } from '#driver';
 import { holdsBits } from './address.ts';
 import type { Decoded } from './codec.ts';
 import type { Link } from './link.ts';
-import type { ModbusDevice, ReadPlan, ReadyPoint } from './modbus-device.ts';
+import {
+  type ModbusDevice,
+  noValueError,
+  type ReadPlan,
+  type ReadyPoint,
+} from './modbus-device.ts';
 import { abortError, ModbusError, plainError } from './modbus-error.ts';
 import { exceptionOf, exceptionReason, readRequest } from './pdu.ts';
 import { type Block, halve } from './planner.ts';
@@ -109,7 +114,14 @@ export class BlockReader {
     }
     const halves = halve(block);
     if (halves === undefined) {
-      for (const point of block.points) this.#device.refusals.refuse(point, exception, now);
+      const isNoValue = this.#device.settings.quirks.noValueExceptions.has(exception);
+      for (const point of block.points) {
+        this.#device.refusals.refuse(point, exception, now, isNoValue);
+      }
+      if (isNoValue) {
+        this.#failWith(block, exception);
+        return false;
+      }
       this.#host.log.info(
         { device: this.#device.id, points: block.points.map(({ id }) => id), exception },
         'points refused by their device; they are asked for again later',
@@ -117,10 +129,12 @@ export class BlockReader {
       this.#failWith(block, exception);
       return false;
     }
-    const [left, right] = halves;
+    const [left, right] = this.#device.settings.quirks.firstReadAtZero
+      ? (halves.map(fromZero) as [Block<ReadyPoint>, Block<ReadyPoint>])
+      : halves;
     const leftWhole = await this.#readPart(left);
     const rightWhole = await this.#readPart(right);
-    if (leftWhole && rightWhole) {
+    if (leftWhole && rightWhole && right.address > 0) {
       this.#device.refusals.cut(block.table, right.address, this.#host.monotonic());
     }
     return false;
@@ -128,7 +142,7 @@ export class BlockReader {
 
   /** One request with the repetitions that its failure allows. */
   async #ask({ table, address, count }: Block<ReadyPoint>): Promise<Buffer | Refused> {
-    const { unit, timeoutMs, interRequestMs, retries } = this.#device.settings;
+    const { unit, timeoutMs, interRequestMs, retries, quirks } = this.#device.settings;
     const pdu = readRequest(table, address, count);
     let attempts = 0;
     let busy = false;
@@ -140,6 +154,7 @@ export class BlockReader {
           pdu,
           timeoutMs,
           interRequestMs,
+          ...(quirks.ignoreUnitId && { ignoreUnitId: true }),
           signal: this.#signal,
         });
         const exception = exceptionOf(answer);
@@ -196,6 +211,10 @@ export class BlockReader {
   }
 
   #failWith(block: Block<ReadyPoint>, exception: number): void {
+    if (this.#device.settings.quirks.noValueExceptions.has(exception)) {
+      this.#fail(block, noValueError(exception));
+      return;
+    }
     const { reason, text } = exceptionReason(exception);
     this.#fail(block, { kind: reason, message: text, code: `exception ${exception}` });
   }
@@ -206,6 +225,11 @@ export class BlockReader {
       if (!this.#outcomes.has(id)) this.#outcomes.set(id, { time, error: plainError(error) });
     }
   }
+}
+
+function fromZero(block: Block<ReadyPoint>): Block<ReadyPoint> {
+  const { table, address, count } = block;
+  return holdsBits(table) ? { ...block, address: 0, count: address + count } : block;
 }
 
 function keyOf({ table, address, count }: Block<ReadyPoint>): string {

@@ -7,11 +7,17 @@ const tellEveryMs = 10_000;
 /** Share of late answers above which the timeout is too short for the device. */
 const tellingShare = 0.01;
 
+/** Once an hour is enough for what only a person can change. */
+const adviseEveryMs = 3_600_000;
+
 /** Adds up what happened on a link and tells the host the increase from time to time. */
 export class LinkTally {
   readonly #host: DriverHost;
   readonly #exceptions = new Map<number, number>();
   #toldAt = Number.NEGATIVE_INFINITY;
+  #advisedAt = Number.NEGATIVE_INFINITY;
+  #requests = 0;
+  #late = 0;
 
   constructor(host: DriverHost) {
     this.#host = host;
@@ -31,11 +37,10 @@ export class LinkTally {
     this.#add('requests_total', counts.requests);
     this.#add('timeouts_total', counts.timeouts);
     this.#add('late_total', counts.late);
-    if (counts.late > counts.requests * tellingShare) {
-      this.#host.log.warn(
-        { late: counts.late, requests: counts.requests },
-        'answers come after their timeout: raise timeoutMs of the link or device',
-      );
+    this.#advise(counts, now);
+    for (const { unit, p50, p99 } of counts.times.takeFresh()) {
+      this.#host.metric('answer_p50_ms', Math.round(p50), { unit: String(unit) });
+      this.#host.metric('answer_p99_ms', Math.round(p99), { unit: String(unit) });
     }
     this.#add('foreign_total', counts.foreign);
     this.#add('bad_frames_total', counts.badFrames);
@@ -44,6 +49,22 @@ export class LinkTally {
       this.#host.metric('exceptions_total', times, { code: String(code) });
     }
     this.#exceptions.clear();
+  }
+
+  /** One warning, with the time that would have been enough. */
+  #advise(counts: LinkCounts, now: number): void {
+    this.#requests += counts.requests;
+    this.#late += counts.late;
+    if (this.#late <= this.#requests * tellingShare) return;
+    if (now - this.#advisedAt < adviseEveryMs) return;
+    const p99 = Math.ceil(counts.times.slowestP99());
+    this.#host.log.warn(
+      { late: this.#late, requests: this.#requests, p99Ms: p99 },
+      `the timeout is too short: 99 of 100 answers come within ${p99} ms; set timeoutMs of the link or device above that`,
+    );
+    this.#advisedAt = now;
+    this.#requests = 0;
+    this.#late = 0;
   }
 
   #add(name: string, increase: number): void {

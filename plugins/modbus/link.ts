@@ -1,3 +1,5 @@
+import { AnswerTimes } from './answer-times.ts';
+
 /** One request to one unit. */
 export interface LinkRequest {
   readonly unit: number;
@@ -7,6 +9,8 @@ export interface LinkRequest {
   readonly timeoutMs: number;
   /** Silence on the link before the request. */
   readonly interRequestMs: number;
+  /** The answer may carry another unit id. */
+  readonly ignoreUnitId?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -21,6 +25,8 @@ export interface LinkCounts {
   /** Frames that do not fit their request, and streams that are no Modbus. */
   badFrames: number;
   reconnects: number;
+  /** Of the last answers, not only those since it was last asked. */
+  readonly times: AnswerTimes;
 }
 
 /**
@@ -38,11 +44,13 @@ export interface Link {
   request(request: LinkRequest): Promise<Buffer>;
   /** Counts since the last call. */
   takeCounts(): LinkCounts;
+  /** Ends the connection until the next request, if nothing waits on it. */
+  rest?(): void;
   /** Rejects what is pending with closed. May be called twice. */
   close(): Promise<void>;
 }
 
 /** Counts of a link on which nothing has happened. */
-export function noCounts(): LinkCounts {
-  return { requests: 0, timeouts: 0, late: 0, foreign: 0, badFrames: 0, reconnects: 0 };
+export function noCounts(times: AnswerTimes = new AnswerTimes()): LinkCounts {
+  return { requests: 0, timeouts: 0, late: 0, foreign: 0, badFrames: 0, reconnects: 0, times };
 }

@@ -2,6 +2,7 @@ import type { DeviceConfig, DriverError, Json, PointRequest } from '#driver';
 import { type Decoder, decoderOf } from './codec.ts';
 import { type Block, type PlanRules, plan } from './planner.ts';
 import { type ModbusPoint, parsePoint } from './point.ts';
+import { readFromZero } from './quirks.ts';
 import { Refusals } from './refusals.ts';
 import { tcpRequestCost } from './request-cost.ts';
 import { type DeviceSettings, deviceSettings, type TcpSettings } from './settings.ts';
@@ -78,7 +79,7 @@ export class ModbusDevice {
       const standing = this.refusals.standing(point, now);
       if (standing === 'good') good.set(point.id, point);
       else if (standing === 'on-trial') onTrial.set(point.id, point);
-      else settled.set(point.id, refusedError(standing.refusedWith));
+      else settled.set(point.id, this.#refusedError(standing.refusedWith));
       return point;
     };
     const asked = requests.map((request) => {
@@ -92,7 +93,12 @@ export class ModbusDevice {
       if (factor !== undefined) add(factor);
     }
     const rules = this.#rules(now);
-    const blocks = [...plan([...good.values()], rules), ...plan([...onTrial.values()], rules)];
+    const blocks = [good, onTrial].flatMap((points) => {
+      const planned = plan([...points.values()], rules);
+      return this.settings.quirks.firstReadAtZero
+        ? readFromZero(planned, this.settings.maxBits)
+        : planned;
+    });
     return { blocks, asked, settled };
   }
 
@@ -108,6 +114,15 @@ export class ModbusDevice {
       settled.set(request.pointId, { kind: 'bad-address', message: (error as Error).message });
       return undefined;
     }
+  }
+
+  #refusedError(code: number): DriverError {
+    if (this.settings.quirks.noValueExceptions.has(code)) return noValueError(code);
+    return {
+      kind: 'refused',
+      message: 'the device refused this address; it is asked again within the hour',
+      code: `exception ${code}`,
+    };
   }
 
   #rules(now: number): PlanRules {
@@ -139,10 +154,11 @@ export function sameJson(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-function refusedError(code: number): DriverError {
+/** What an exception means that stands for "no value" with this device. */
+export function noValueError(code: number): DriverError {
   return {
-    kind: 'refused',
-    message: 'the device refused this address; it is asked again within the hour',
+    kind: 'not-available',
+    message: 'the device answered with the exception that stands for "no value"',
     code: `exception ${code}`,
   };
 }

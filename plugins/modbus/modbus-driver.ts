@@ -131,6 +131,7 @@ export class ModbusDriver implements Driver {
       throw error;
     } finally {
       this.#tally.tell(link);
+      if (settings.closeAfterPoll) link.rest?.();
     }
   }
 

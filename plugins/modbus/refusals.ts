@@ -38,10 +38,11 @@ export class Refusals {
     return this.#changes;
   }
 
-  refuse(point: Stretch, code: number, now: number): void {
+  /** `forAWhile`: the device has no value at present, which is worth asking every minute. */
+  refuse(point: Stretch, code: number, now: number, forAWhile = false): void {
     const key = keyOf(point);
-    const times = (this.#points.get(key)?.times ?? 0) + 1;
-    if (times === 1 && this.#points.size >= mostEntries) return;
+    const times = forAWhile ? 1 : (this.#points.get(key)?.times ?? 0) + 1;
+    if (!this.#points.has(key) && times === 1 && this.#points.size >= mostEntries) return;
     const { table, address, count } = point;
     this.#points.set(key, { table, address, count, code, times, retryAt: retryAt(now, times) });
     this.#changed(now);

@@ -1,5 +1,6 @@
 import type { DeviceConfig, Json } from '#driver';
 import { ModbusError } from './modbus-error.ts';
+import { type Quirks, quirksOf } from './quirks.ts';
 
 /** A link document of modbus-tcp with everything that is left out filled in. */
 export interface TcpSettings {
@@ -12,6 +13,12 @@ export interface TcpSettings {
   readonly interRequestMs: number;
   readonly keepAliveMs: number;
   readonly maxTimeouts: number;
+  /** Answers are matched by their order: the device does not return the id of the request. */
+  readonly ignoreTransactionId: boolean;
+  /** The connection is ended after so long without a request; 0 keeps it. */
+  readonly idleCloseMs: number;
+  /** The connection is ended after each poll. */
+  readonly closeAfterPoll: boolean;
 }
 
 /** How one device is asked: its own word goes before its profile's, and that before the link's. */
@@ -25,6 +32,7 @@ export interface DeviceSettings {
   readonly maxGap: number;
   /** Inclusive ranges of addresses that are never read in passing. */
   readonly holes: ReadonlyArray<readonly [from: number, to: number]>;
+  readonly quirks: Quirks;
 }
 
 /**
@@ -45,11 +53,14 @@ export function tcpSettings(config: Json): TcpSettings {
     port: numberOf(keys.port) ?? 502,
     timeoutMs: numberOf(keys.timeoutMs) ?? 1000,
     connectTimeoutMs: numberOf(keys.connectTimeoutMs) ?? 3000,
-    window: numberOf(keys.window) ?? 1,
+    window: keys.ignoreTransactionId === true ? 1 : (numberOf(keys.window) ?? 1),
     afterConnectMs: numberOf(keys.afterConnectMs) ?? 0,
     interRequestMs: numberOf(keys.interRequestMs) ?? 0,
     keepAliveMs: numberOf(keys.keepAliveMs) ?? 10_000,
     maxTimeouts: numberOf(keys.maxTimeouts) ?? 3,
+    ignoreTransactionId: keys.ignoreTransactionId === true,
+    idleCloseMs: numberOf(keys.idleCloseMs) ?? 0,
+    closeAfterPoll: keys.closeAfterPoll === true,
   };
 }
 
@@ -80,6 +91,7 @@ export function deviceSettings(
     maxBits: Math.min(numberOf(limits.maxBits) ?? 2000, 2000),
     maxGap: numberOf(limits.maxGap) ?? defaultMaxGap,
     holes: holesOf(device.options.profile.holes),
+    quirks: quirksOf(device),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { DriverHost } from '#driver';
+import { AnswerTimes } from './answer-times.ts';
 import { type Link, type LinkCounts, type LinkRequest, noCounts } from './link.ts';
 import { type MbapFrame, MbapStream, mbapFrame } from './mbap.ts';
 import { abortError, ModbusError } from './modbus-error.ts';
@@ -19,6 +20,7 @@ interface Job extends LinkRequest {
   readonly reject: (error: ModbusError) => void;
   readonly onAbort: () => void;
   transaction: number;
+  sentAt: number;
   deadline: number;
 }
 
@@ -38,12 +40,16 @@ export class TcpLink implements Link {
   readonly #delay = new ReconnectDelay();
   readonly #queue: Job[] = [];
   readonly #pending = new Map<number, Job>();
-  #counts = noCounts();
+  readonly #times = new AnswerTimes();
+  #counts = noCounts(this.#times);
   #socket: Socket | undefined;
   #opening: Promise<void> | undefined;
   #everOpen = false;
   /** Opened for a request that waits, not ahead of time. */
   #onDemand = false;
+  /** Ended on purpose; the next request opens it again. */
+  #isResting = false;
+  #restTimer: Disposable | undefined;
   #answers = 0;
   #timeoutsInRow = 0;
   #foreignInRow = 0;
@@ -65,7 +71,7 @@ export class TcpLink implements Link {
 
   get state(): Link['state'] {
     if (this.#closing.signal.aborted) return 'closed';
-    if (this.#socket !== undefined) return 'open';
+    if (this.#socket !== undefined || this.#isResting) return 'open';
     return this.#opening === undefined ? 'down' : 'opening';
   }
 
@@ -94,6 +100,7 @@ export class TcpLink implements Link {
         reject,
         onAbort: () => this.#giveUp(job),
         transaction: -1,
+        sentAt: 0,
         deadline: Number.POSITIVE_INFINITY,
       };
       request.signal.addEventListener('abort', job.onAbort, { once: true });
@@ -104,8 +111,15 @@ export class TcpLink implements Link {
 
   takeCounts(): LinkCounts {
     const counts = this.#counts;
-    this.#counts = noCounts();
+    this.#counts = noCounts(this.#times);
     return counts;
+  }
+
+  rest(): void {
+    if (this.#socket === undefined || this.#pending.size > 0 || this.#queue.length > 0) return;
+    this.#isResting = true;
+    this.#everOpen = false;
+    this.#lose(new ModbusError('closed', 'the connection is not needed now'));
   }
 
   async close(): Promise<void> {
@@ -142,8 +156,10 @@ export class TcpLink implements Link {
   #send(job: Job, socket: Socket): void {
     const now = this.#host.monotonic();
     job.transaction = this.#ids.take(this.#pending);
+    job.sentAt = now;
     job.deadline = now + job.timeoutMs;
     this.#lastUse = now;
+    this.#restTimer?.[Symbol.dispose]();
     this.#pending.set(job.transaction, job);
     this.#counts.requests += 1;
     this.#watch(job.deadline);
@@ -151,34 +167,55 @@ export class TcpLink implements Link {
   }
 
   #onFrame({ transaction, unit, pdu }: MbapFrame): void {
-    const job = this.#pending.get(transaction);
+    const job = this.#askerOf(transaction);
     if (job === undefined) {
-      this.#onUnexpected(transaction);
+      this.#onUnexpected(transaction, unit);
       return;
     }
-    this.#pending.delete(transaction);
+    this.#pending.delete(job.transaction);
     this.#timeoutsInRow = 0;
     this.#foreignInRow = 0;
     this.#lastUse = this.#host.monotonic();
-    const why = unit === job.unit ? misfit(job.pdu, pdu) : `unit ${unit} instead of ${job.unit}`;
+    const isItsUnit = unit === job.unit || job.ignoreUnitId === true;
+    const why = isItsUnit ? misfit(job.pdu, pdu) : `unit ${unit} instead of ${job.unit}`;
     if (why === undefined) {
       this.#answers += 1;
       this.#delay.succeeded();
+      this.#times.add(job.unit, this.#lastUse - job.sentAt);
       leave(job).resolve(pdu);
     } else {
       // The true answer may still come; its id must not be given to another request.
-      this.#ids.quarantine(transaction);
+      this.#ids.quarantine(job.transaction, job.sentAt);
       this.#counts.badFrames += 1;
-      leave(job).reject(
-        new ModbusError('bad-response', `unit ${job.unit} at ${this.#where} answered with ${why}`),
+      const error = new ModbusError(
+        'bad-response',
+        `unit ${job.unit} at ${this.#where} answered with ${why}`,
       );
+      leave(job).reject(error);
+      if (this.#settings.ignoreTransactionId) this.#lose(error);
     }
     this.#pump();
+    this.#restSoon();
   }
 
-  #onUnexpected(transaction: number): void {
-    if (this.#ids.release(transaction)) {
+  /** Whose answer it is: a device that mixes up its ids has only one request to answer. */
+  #askerOf(transaction: number): Job | undefined {
+    if (!this.#settings.ignoreTransactionId) return this.#pending.get(transaction);
+    const [only] = this.#pending.values();
+    return only;
+  }
+
+  #restSoon(): void {
+    if (this.#settings.idleCloseMs === 0) return;
+    this.#restTimer?.[Symbol.dispose]();
+    this.#restTimer = this.#host.setTimeout(() => this.rest(), this.#settings.idleCloseMs);
+  }
+
+  #onUnexpected(transaction: number, unit: number): void {
+    const sentAt = this.#ids.release(transaction);
+    if (sentAt !== undefined) {
       this.#counts.late += 1;
+      this.#times.add(unit, this.#host.monotonic() - sentAt);
       this.#timeoutsInRow = 0;
       this.#foreignInRow = 0;
       if (this.#heldFor === transaction) this.#endHold();
@@ -230,7 +267,7 @@ export class TcpLink implements Link {
 
   #expire(job: Job, now: number): void {
     this.#pending.delete(job.transaction);
-    this.#ids.quarantine(job.transaction);
+    this.#ids.quarantine(job.transaction, job.sentAt);
     this.#counts.timeouts += 1;
     this.#timeoutsInRow += 1;
     const error = new ModbusError(
@@ -238,7 +275,8 @@ export class TcpLink implements Link {
       `unit ${job.unit} at ${this.#where} did not answer within ${job.timeoutMs} ms`,
     );
     leave(job).reject(error);
-    if (this.#timeoutsInRow >= this.#settings.maxTimeouts) {
+    // Without ids nothing but a new connection keeps the late answer from the next request.
+    if (this.#timeoutsInRow >= this.#settings.maxTimeouts || this.#settings.ignoreTransactionId) {
       this.#lose(error);
     } else if (this.#settings.window === 1 && this.#isShared()) {
       // A gateway to a serial line is still waiting for this unit: the next request would only
@@ -268,6 +306,7 @@ export class TcpLink implements Link {
       },
       (error: ModbusError) => {
         this.#opening = undefined;
+        this.#isResting = false;
         this.#delay.failed(this.#host.monotonic());
         this.#rejectQueue(this.#closing.signal.aborted ? closedError() : error);
       },
@@ -279,6 +318,7 @@ export class TcpLink implements Link {
       socket.destroy();
       return;
     }
+    this.#isResting = false;
     if (this.#everOpen) this.#counts.reconnects += 1;
     this.#everOpen = true;
     this.#socket = socket;
@@ -324,7 +364,7 @@ export class TcpLink implements Link {
     this.#quietUntil = 0;
     this.#stopTimers();
     // A silent device is the business of the host's breaker; here only what refuses to talk counts.
-    if (this.#answers === 0 && why.kind !== 'timeout') {
+    if (this.#answers === 0 && why.kind !== 'timeout' && !this.#isResting) {
       this.#delay.failed(this.#host.monotonic());
     }
     for (const job of pending) leave(job).reject(error);
@@ -338,6 +378,7 @@ export class TcpLink implements Link {
   #stopTimers(): void {
     this.#deadlineTimer?.[Symbol.dispose]();
     this.#pumpTimer?.[Symbol.dispose]();
+    this.#restTimer?.[Symbol.dispose]();
     this.#deadlineAt = Number.POSITIVE_INFINITY;
   }
 

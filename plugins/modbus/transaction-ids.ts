@@ -7,7 +7,8 @@ const crowd = 1024;
  * answer look like the right one.
  */
 export class TransactionIds {
-  readonly #quarantine = new Set<number>();
+  /** By id, the monotonic time at which its request was sent. */
+  readonly #quarantine = new Map<number, number>();
   #last = -1;
 
   /** An id that neither waits for an answer nor is in quarantine. */
@@ -18,13 +19,15 @@ export class TransactionIds {
     return this.#last;
   }
 
-  quarantine(id: number): void {
-    this.#quarantine.add(id);
+  quarantine(id: number, sentAt: number): void {
+    this.#quarantine.set(id, sentAt);
   }
 
-  /** Whether this id was in quarantine; it is free again. */
-  release(id: number): boolean {
-    return this.#quarantine.delete(id);
+  /** When the request of an id in quarantine was sent, undefined if it was not; the id is free again. */
+  release(id: number): number | undefined {
+    const sentAt = this.#quarantine.get(id);
+    this.#quarantine.delete(id);
+    return sentAt;
   }
 
   /** So many answers are missing that a new connection is the better start. */
