@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type {
   ConfigIssue,
   DeviceConfig,
@@ -22,6 +23,8 @@ export class SimulatorDriver implements Driver {
   readonly #host: DriverHost;
   readonly #devices = new Map<string, { readonly listener?: number }>();
   #site: SimulatedSite | undefined;
+  /** Of the link that is open, or was last. */
+  #config: Json = null;
   #opening: Promise<unknown> | undefined;
   /** Ended by close(), so that a connect() under way does not leave anything open. */
   #life = new AbortController();
@@ -39,6 +42,7 @@ export class SimulatorDriver implements Driver {
     if (issue !== undefined) {
       throw driverError('bad-address', `${issue.path.replace('/link', '')}: ${issue.message}`);
     }
+    this.#config = config;
     const site = new SimulatedSite(linkConfig(config), this.#host);
     const opened = site.open(signal);
     this.#opening = opened.catch(() => undefined);
@@ -113,7 +117,8 @@ export class SimulatorDriver implements Driver {
     readonly device?: DeviceConfig;
   }): Promise<'applied' | 'reopen'> {
     if (change.device !== undefined) await this.addDevice(change.device);
-    return change.link === undefined ? 'applied' : 'reopen';
+    const isSame = change.link === undefined || isDeepStrictEqual(change.link, this.#config);
+    return isSame ? 'applied' : 'reopen';
   }
 
   read(
