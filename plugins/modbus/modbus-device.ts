@@ -36,6 +36,8 @@ export class ModbusDevice {
   readonly refusals = new Refusals();
   /** Blocks that timed out last time are asked last, so that one of them cannot starve the rest. */
   readonly silent = new Set<string>();
+  /** Monotonic time at which each point was last written, or may have been. */
+  readonly writtenAt = new Map<string, number>();
   lastGood: number | undefined;
   consecutiveFailures = 0;
   readonly #declared: ReadonlyMap<string, PointRequest>;

@@ -7,6 +7,8 @@ import type {
   Json,
   PointRequest,
   PointResult,
+  PointWrite,
+  WriteResult,
 } from '#driver';
 import { BlockReader, type Outcome } from './block-reader.ts';
 import type { Link } from './link.ts';
@@ -17,6 +19,7 @@ import { resultOf } from './point-result.ts';
 import { deviceSettings, type TcpSettings, tcpSettings } from './settings.ts';
 import { validateDevice } from './validate-device.ts';
 import { validateLink } from './validate-link.ts';
+import { writePoint } from './write-point.ts';
 
 /** Makes the medium of a driver from its settings. */
 export type LinkOpener = (host: DriverHost, settings: TcpSettings, isShared: () => boolean) => Link;
@@ -107,16 +110,7 @@ export class ModbusDriver implements Driver {
     points: ReadonlyArray<PointRequest>,
     signal: AbortSignal,
   ): Promise<ReadonlyArray<PointResult>> {
-    const device = this.#devices.get(deviceId);
-    const link = this.#link;
-    const settings = this.#settings;
-    if (signal.aborted) throw abortError(signal);
-    if (link === undefined || settings === undefined || link.state === 'closed') {
-      throw new ModbusError('closed', 'the link is not open');
-    }
-    if (device === undefined) {
-      throw new ModbusError('internal', `device ${deviceId} was never added to this link`);
-    }
+    const { device, link, settings } = this.#open(deviceId, signal);
     const plan = device.planFor(points, this.#host.monotonic());
     const reader = new BlockReader(this.#host, link, device, signal, (code) =>
       this.#tally.exception(code),
@@ -132,6 +126,15 @@ export class ModbusDriver implements Driver {
     } finally {
       this.#tally.tell(link);
       if (settings.closeAfterPoll) link.rest?.();
+    }
+  }
+
+  async write(deviceId: string, write: PointWrite, signal: AbortSignal): Promise<WriteResult> {
+    const { device, link } = this.#open(deviceId, signal);
+    try {
+      return await writePoint({ host: this.#host, link, device, signal }, write);
+    } finally {
+      this.#tally.tell(link);
     }
   }
 
@@ -154,6 +157,20 @@ export class ModbusDriver implements Driver {
           detail: `${failing.length} of ${this.#devices.size} devices do not answer`,
           devices,
         };
+  }
+
+  #open(deviceId: string, signal: AbortSignal) {
+    const device = this.#devices.get(deviceId);
+    const link = this.#link;
+    const settings = this.#settings;
+    if (signal.aborted) throw abortError(signal);
+    if (link === undefined || settings === undefined || link.state === 'closed') {
+      throw new ModbusError('closed', 'the link is not open');
+    }
+    if (device === undefined) {
+      throw new ModbusError('internal', `device ${deviceId} was never added to this link`);
+    }
+    return { device, link, settings };
   }
 
   #add(config: DeviceConfig, settings: TcpSettings): void {

@@ -7,11 +7,19 @@ export class ModbusError extends Error implements DriverError {
   readonly retryAfterMs?: number;
   /** The connection was an older one, so that the same request may succeed on a new one. */
   readonly stale: boolean;
+  /** The request never left the gateway. */
+  readonly unsent: boolean;
 
   constructor(
     kind: Reason,
     message: string,
-    more: { code?: string; retryAfterMs?: number; stale?: boolean; cause?: unknown } = {},
+    more: {
+      code?: string;
+      retryAfterMs?: number;
+      stale?: boolean;
+      unsent?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'ModbusError';
@@ -19,6 +27,7 @@ export class ModbusError extends Error implements DriverError {
     if (more.code !== undefined) this.code = more.code;
     if (more.retryAfterMs !== undefined) this.retryAfterMs = more.retryAfterMs;
     this.stale = more.stale ?? false;
+    this.unsent = more.unsent ?? false;
   }
 
   toJSON(): DriverError {

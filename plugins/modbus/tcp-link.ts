@@ -87,11 +87,11 @@ export class TcpLink implements Link {
 
   request(request: LinkRequest): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      if (this.#closing.signal.aborted) return reject(closedError());
-      if (request.signal.aborted) return reject(abortError(request.signal));
+      if (this.#closing.signal.aborted) return reject(unsent(closedError()));
+      if (request.signal.aborted) return reject(unsent(abortError(request.signal)));
       if (this.#queue.length >= longestQueue) {
         return reject(
-          new ModbusError('busy', `${longestQueue} requests wait on this link already`),
+          unsent(new ModbusError('busy', `${longestQueue} requests wait on this link already`)),
         );
       }
       const job: Job = {
@@ -239,7 +239,8 @@ export class TcpLink implements Link {
   #giveUp(job: Job): void {
     const place = this.#queue.indexOf(job);
     if (place >= 0) this.#queue.splice(place, 1);
-    job.reject(abortError(job.signal));
+    const error = abortError(job.signal);
+    job.reject(place >= 0 ? unsent(error) : error);
   }
 
   /** One timer for all requests: a timer for each would cost more than the request. */
@@ -372,7 +373,7 @@ export class TcpLink implements Link {
   }
 
   #rejectQueue(error: ModbusError): void {
-    for (const job of this.#queue.splice(0)) leave(job).reject(error);
+    for (const job of this.#queue.splice(0)) leave(job).reject(unsent(error));
   }
 
   #stopTimers(): void {
@@ -390,6 +391,15 @@ export class TcpLink implements Link {
 function leave(job: Job): Job {
   job.signal.removeEventListener('abort', job.onAbort);
   return job;
+}
+
+/** The same error, of a request that never left. */
+function unsent({ kind, message, code, retryAfterMs }: ModbusError): ModbusError {
+  return new ModbusError(kind, message, {
+    ...(code !== undefined && { code }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    unsent: true,
+  });
 }
 
 function closedError(): ModbusError {

@@ -1,7 +1,8 @@
-import type { ConfigIssue, DeviceConfig } from '#driver';
+import type { ConfigIssue, DeviceConfig, Json } from '#driver';
 import { holdsBits, PointError } from './address.ts';
 import { isByte, isPart, type ModbusPoint, parsePoint } from './point.ts';
 import { type DeviceSettings, deviceSettings } from './settings.ts';
+import { parseWriteRule } from './write-rule.ts';
 
 const linkDefaults = { timeoutMs: 1000, interRequestMs: 0 };
 
@@ -17,7 +18,9 @@ export function validateDevice(device: DeviceConfig): ReadonlyArray<ConfigIssue>
   const points: ModbusPoint[] = [];
   for (const { pointId, address } of device.options.points) {
     try {
-      points.push(parsePoint(pointId, address));
+      const point = parsePoint(pointId, address);
+      points.push(point);
+      parseWriteRule(point, (address as { readonly write?: Json }).write);
     } catch (error) {
       if (!(error instanceof PointError)) throw error;
       issues.push(issue(pointId, error.key, error.message, 'BAD_POINT'));

@@ -12,6 +12,8 @@ export interface PeerRequest {
   readonly fc: number;
   readonly address: number;
   readonly count: number;
+  /** The whole request from its function code on. */
+  readonly pdu: Buffer;
 }
 
 /** A Modbus TCP server on loopback that does what a test tells it, however wrong. */
@@ -51,6 +53,7 @@ export async function startPeer(
           fc: rest.readUInt8(7),
           address: rest.readUInt16BE(8),
           count: rest.readUInt16BE(10),
+          pdu: Buffer.from(rest.subarray(7, length)),
         };
         rest = rest.subarray(length);
         peer.requests.push(request);
