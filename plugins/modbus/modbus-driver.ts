@@ -16,6 +16,9 @@ import { LinkTally } from './link-tally.ts';
 import { ModbusDevice, type ReadPlan, sameJson } from './modbus-device.ts';
 import { abortError, ModbusError } from './modbus-error.ts';
 import { resultOf } from './point-result.ts';
+import { ProxyServer } from './proxy-server.ts';
+import { proxySettings } from './proxy-settings.ts';
+import { ProxyTurns } from './proxy-turns.ts';
 import { deviceSettings, type TcpSettings, tcpSettings } from './settings.ts';
 import { validateDevice } from './validate-device.ts';
 import { validateLink } from './validate-link.ts';
@@ -38,6 +41,8 @@ export class ModbusDriver implements Driver {
   #config: Json = null;
   #settings: TcpSettings | undefined;
   #link: Link | undefined;
+  readonly #turns = new ProxyTurns();
+  #proxy: ProxyServer | undefined;
 
   constructor(host: DriverHost, makeLink: LinkOpener) {
     this.#host = host;
@@ -66,12 +71,14 @@ export class ModbusDriver implements Driver {
       await link.close();
       throw error;
     }
+    await this.#openProxy(link, config);
   }
 
   async close(): Promise<void> {
     const link = this.#link;
     if (link === undefined) return;
-    await link.close();
+    await Promise.all([link.close(), this.#proxy?.close()]);
+    this.#proxy = undefined;
     this.#tally.tell(link, true);
   }
 
@@ -111,6 +118,7 @@ export class ModbusDriver implements Driver {
     signal: AbortSignal,
   ): Promise<ReadonlyArray<PointResult>> {
     const { device, link, settings } = this.#open(deviceId, signal);
+    using _turn = this.#turns.work();
     const plan = device.planFor(points, this.#host.monotonic());
     const reader = new BlockReader(this.#host, link, device, signal, (code) =>
       this.#tally.exception(code),
@@ -131,6 +139,7 @@ export class ModbusDriver implements Driver {
 
   async write(deviceId: string, write: PointWrite, signal: AbortSignal): Promise<WriteResult> {
     const { device, link } = this.#open(deviceId, signal);
+    using _turn = this.#turns.work();
     try {
       return await writePoint({ host: this.#host, link, device, signal }, write);
     } finally {
@@ -157,6 +166,23 @@ export class ModbusDriver implements Driver {
           detail: `${failing.length} of ${this.#devices.size} devices do not answer`,
           devices,
         };
+  }
+
+  /** A port that cannot be offered is no reason to read nothing. */
+  async #openProxy(link: Link, config: Json): Promise<void> {
+    const settings = proxySettings(config);
+    if (settings === undefined || this.#link !== link || link.state === 'closed') return;
+    const settingsOf = (unit: number) =>
+      [...this.#devices.values()].find((device) => device.settings.unit === unit)?.settings;
+    const scene = { host: this.#host, link, turns: this.#turns, settingsOf };
+    const proxy = new ProxyServer(scene, settings);
+    this.#proxy = proxy;
+    const why = await proxy.open();
+    if (why === undefined) return;
+    this.#host.log.warn(
+      { host: settings.host, port: settings.port },
+      `the proxy port is not offered: ${why}`,
+    );
   }
 
   #open(deviceId: string, signal: AbortSignal) {
