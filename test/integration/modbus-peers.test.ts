@@ -191,3 +191,55 @@ libmodbusTest(
     await readsEverything(t, port);
   },
 );
+
+libmodbusTest(
+  `a libmodbus server really holds what is written to it${libmodbusTitle}`,
+  async (t) => {
+    const port = await startServer(t, [libmodbusServer()], 'word holding 20 42405\nserve\n');
+    const open = async () => {
+      const driver = modbusTcp(fakeHost());
+      t.teardown(() => driver.close());
+      const device = { id: 'peer', address: { unit: 1 }, options: { profile: {}, points: [] } };
+      await driver.addDevice(device, AbortSignal.timeout(5000));
+      await driver.connect({ host: '127.0.0.1', port, timeoutMs: 3000 }, AbortSignal.timeout(5000));
+      return driver;
+    };
+    const writes: ReadonlyArray<readonly [address: { [key: string]: Json }, value: PointValue]> = [
+      [{ table: 'coil', addr: 3, write: { fc: 5 } }, true],
+      [{ table: 'coil', addr: 5, write: { fc: 15 } }, true],
+      [{ table: 'holding', addr: 10, type: 'int16', write: { fc: 6 } }, -7],
+      [{ table: 'holding', addr: 12, type: 'float32', order: 'CDAB', write: { fc: 16 } }, 230.2],
+      [{ table: 'holding', addr: 20, type: 'uint16', bit: 1, write: { fc: 22 } }, true],
+    ];
+    const writer = await open();
+    for (const [index, [address, value]] of writes.entries()) {
+      const command = {
+        pointId: `w${index}`,
+        address,
+        value,
+        verify: true,
+        commandId: `c${index}`,
+      };
+      const result = await writer.write?.('peer', command, AbortSignal.timeout(5000));
+      t.deepEqual(result, { outcome: 'done', readBack: value });
+    }
+    const beyond = { table: 'holding', addr: 9000, type: 'int16', write: {} };
+    const far = { pointId: 'far', address: beyond, value: 1, verify: true, commandId: 'c' };
+    t.like(await writer.write?.('peer', far, AbortSignal.timeout(5000)), { outcome: 'refused' });
+    await writer.close();
+    const raw = [3, 5].map((addr) => ({ table: 'coil', addr }) as const);
+    const words = [10, 12, 13, 20].map(
+      (addr) => ({ table: 'holding', type: 'uint16', addr }) as const,
+    );
+    const requests = [...raw, ...words].map((address, index) => ({
+      pointId: `r${index}`,
+      address,
+    }));
+    const reader = await open();
+    const results = await reader.read('peer', requests, AbortSignal.timeout(5000));
+    t.deepEqual(
+      results.map(({ value }) => value),
+      [true, true, 0xfff9, 0x3333, 0x4366, 0xa5a7],
+    );
+  },
+);
