@@ -11,7 +11,7 @@ import type {
 import { LineConnection, type LineLink } from './line-connection.ts';
 import { parseValue } from './parse-value.ts';
 
-type Keys = { readonly prefix?: string; readonly name?: string } | null;
+type Keys = { readonly prefix?: string; readonly item?: string } | null;
 
 /** Reads values by name: "GET temp" is answered with "21.5". */
 export class LineDriver implements Driver {
@@ -71,13 +71,13 @@ export class LineDriver implements Driver {
   /** A value that the device does not give is a result; that the device is silent is a rejection. */
   async #readOne(device: DeviceConfig, { pointId, address }: PointRequest, signal: AbortSignal) {
     const { prefix } = (device.address ?? {}) as NonNullable<Keys>;
-    const name = (address as Keys)?.name;
+    const item = (address as Keys)?.item;
     const connection = this.#connection;
     if (connection === undefined) throw error('closed', 'the link was never opened');
     const said =
-      name === undefined || !/^[a-z0-9.]+$/.test(name)
-        ? error('bad-address', `point ${pointId} needs a name such as temp`)
-        : parseValue(await connection.ask(`GET ${prefix ?? ''}${name}`, signal));
+      item === undefined || !/^[a-z0-9.]+$/.test(item)
+        ? error('bad-address', `point ${pointId} needs an item such as temp`)
+        : parseValue(await connection.ask(`GET ${prefix ?? ''}${item}`, signal));
     const time = this.#host.now();
     return typeof said === 'object'
       ? { pointId, time, quality: 'bad' as const, error: said }

@@ -38,6 +38,8 @@ export interface DriverBench {
   /** For a driver with the capability "write": a write to device 0 that its peer takes. */
   readonly write?: {
     readonly write: PointWrite;
+    /** One that its peer confirms and does not take, for protocols that can read back. */
+    readonly ignored?: PointWrite;
     /** Whether a request at the peer is a write, and not the reading back. */
     isWrite(request: Buffer): boolean;
   };

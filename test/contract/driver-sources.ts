@@ -11,7 +11,7 @@ const forbidden: ReadonlyArray<readonly [pattern: RegExp, instead: string]> = [
   [/\bprocess\s*\.\s*(?!getBuiltinModule|platform|arch|versions?\b)\w+/, 'nothing of the process'],
   [/\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|(?<!new\s+)\bDate\s*\(\s*\)/, 'host.now()'],
   [/\bperformance\s*\.\s*now\b/, 'host.monotonic()'],
-  [/(?<![.\w#])set(Timeout|Interval|Immediate)\s*\(/, 'host.setTimeout() and host.setInterval()'],
+  [/(?<![.\w#])set(Timeout|Interval)\s*\(/, 'host.setTimeout() and host.setInterval()'],
   [/\bAbortSignal\s*\.\s*timeout\b/, 'host.setTimeout()'],
   [/(?<![.\w])eval\s*\(|\bnew\s+Function\b/, 'code that stands in the files'],
   [/from\s+['"]node:(timers|perf_hooks|child_process|cluster|worker_threads)/, 'host'],

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { DeviceConfig, Json } from '#driver';
+import type { DeviceConfig, Json, PointWrite } from '#driver';
 import modbusTcp from '../../plugins/modbus/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { keepsDriverContract } from './driver-contract.ts';
@@ -16,8 +16,13 @@ const oddFrom = 8_192;
 
 const word = (unit: number, register: number, salt: number) =>
   oddWords[register - oddFrom] ?? (register + unit * 100 + salt) & 0xffff;
+const writeSingle = 6;
+/** Writes to it are confirmed and have no effect. */
+const ignoredRegister = 301;
+const isWrite = (request: Buffer) => request.readUInt8(7) === writeSingle;
 
-const wire: Wire = {
+/** Units whose registers can be written. */
+const wireOfUnits = (written = new Map<number, number>()): Wire => ({
   split(bytes) {
     const requests: Buffer[] = [];
     let rest = bytes;
@@ -33,22 +38,34 @@ const wire: Wire = {
     const fc = request.readUInt8(7);
     const from = request.readUInt16BE(8);
     const count = request.readUInt16BE(10);
+    if (fc === writeSingle) {
+      if (from !== ignoredRegister) written.set(from, count);
+      return request;
+    }
     const refused = fc !== 3 || from + count > lastRegister;
     const pdu = Buffer.alloc(refused ? 2 : 2 + count * 2);
     pdu[0] = refused ? fc | 0x80 : fc;
     pdu[1] = refused ? 2 : count * 2;
     for (let n = 0; n < count && !refused; n += 1) {
-      pdu.writeUInt16BE(word(unit, from + n, salt), 2 + n * 2);
+      pdu.writeUInt16BE(written.get(from + n) ?? word(unit, from + n, salt), 2 + n * 2);
     }
     const head = Buffer.from(request.subarray(0, 7));
     head.writeUInt16BE(pdu.length + 1, 4);
     return Buffer.concat([head, pdu]);
   },
-};
+});
 
 const point = (pointId: string, addr: number, type = 'uint16') => ({
   pointId,
   address: { table: 'holding', addr, type } as Json,
+});
+
+const writeTo = (addr: number): PointWrite => ({
+  pointId: `setpoint-${addr}`,
+  address: { table: 'holding', addr, type: 'uint16', write: { fc: writeSingle } },
+  value: 12,
+  verify: true,
+  commandId: 'c1',
 });
 
 /** Two near ones and one that takes a request of its own. */
@@ -86,5 +103,6 @@ keepsDriverContract('modbus-tcp', modbusTcp, {
     { request: point('long', oddFrom + 6, 'uint64'), expected: 9_007_199_254_740_993n },
   ],
   nowhere: async () => linkTo(await freePort()),
-  startPeer: (t) => startTcpPeer(t, wire, linkTo),
+  startPeer: (t) => startTcpPeer(t, wireOfUnits(), linkTo),
+  write: { write: writeTo(300), ignored: writeTo(ignoredRegister), isWrite },
 });

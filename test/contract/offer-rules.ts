@@ -12,7 +12,8 @@ const offers = (capability: Capability) => (kit: Kit) =>
 export const offerRules: readonly Rule[] = [
   {
     id: 'C10',
-    title: 'sends a write once, and says "unknown" or rejects when nothing answers',
+    title:
+      'sends a write once, and says "unknown" when nothing answers, "not-verified" when it had no effect',
     concerns: offers('write'),
     run: writesOnce,
   },
@@ -36,8 +37,8 @@ async function writesOnce(t: ExecutionContext, kit: Kit) {
   const session = await DriverSession.open(t, kit);
   const { id } = kit.bench.device(0);
   const writesSeen = () => session.peer.log.filter((request) => bench.isWrite(request)).length;
-  const write = () =>
-    settled(session.driver.write?.(id, bench.write, never()) ?? Promise.reject(noMethod('write')));
+  const write = (what = bench.write) =>
+    settled(session.driver.write?.(id, what, never()) ?? Promise.reject(noMethod('write')));
   const right = await write();
   t.like(right, { outcome: 'done', result: { outcome: 'done' } }, JSON.stringify(right));
   t.is(writesSeen(), 1);
@@ -49,6 +50,10 @@ async function writesOnce(t: ExecutionContext, kit: Kit) {
   session.peer.mood = 'right';
   await session.recover(t);
   t.is(writesSeen(), 2);
+  if (bench.ignored === undefined) return;
+  const ignored = await write(bench.ignored);
+  t.like(ignored, { result: { outcome: 'not-verified' } }, JSON.stringify(ignored));
+  t.is(writesSeen(), 3);
 }
 
 async function subscribesWithLease(t: ExecutionContext, kit: Kit) {
@@ -83,6 +88,7 @@ async function subscribesWithLease(t: ExecutionContext, kit: Kit) {
 
 async function discoversWithinLimits(t: ExecutionContext, kit: Kit) {
   const session = await DriverSession.open(t, kit, 0);
+  if (session.driver.discover === undefined) return t.fail(noMethod('discover').message);
   const limits = { maxDevices: 2, maxRequestsPerSecond: 20 };
   const before = session.requests;
   const start = performance.now();

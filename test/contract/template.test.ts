@@ -19,14 +19,14 @@ const wire: Wire = {
   answer: (request, salt) => Buffer.from(answerLine(request.toString('latin1'), salt)),
 };
 
-const point = (name: string): PointRequest => ({ pointId: name, address: { name } });
+const point = (item: string): PointRequest => ({ pointId: item, address: { item } });
 
 const device = (n: number): DeviceConfig => ({
   id: `room-${n}`,
   address: { prefix: `room${n}.` },
   options: {
     profile: {},
-    points: ['temp', 'hum'].map((name) => ({ ...point(name), everyMs: 1_000 })),
+    points: ['temp', 'hum'].map((item) => ({ ...point(item), everyMs: 1_000 })),
   },
 });
 
