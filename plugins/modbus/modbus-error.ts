@@ -52,3 +52,17 @@ export function abortError(signal: AbortSignal): ModbusError {
     ? new ModbusError('timeout', 'the time for this read was over before the device had answered')
     : new ModbusError('closed', 'the read was called off');
 }
+
+/** The same error, of a request that never left the gateway. */
+export function unsent({ kind, message, code, retryAfterMs }: ModbusError): ModbusError {
+  return new ModbusError(kind, message, {
+    ...(code !== undefined && { code }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    unsent: true,
+  });
+}
+
+/** The error of whatever waits on a link that is closed. */
+export function closedError(): ModbusError {
+  return new ModbusError('closed', 'the link was closed');
+}

@@ -3,7 +3,7 @@ import type { DriverHost } from '#driver';
 import { AnswerTimes } from './answer-times.ts';
 import { type Link, type LinkCounts, type LinkRequest, noCounts } from './link.ts';
 import { type MbapFrame, MbapStream, mbapFrame } from './mbap.ts';
-import { abortError, ModbusError } from './modbus-error.ts';
+import { abortError, closedError, ModbusError, unsent } from './modbus-error.ts';
 import { openSocket } from './open-socket.ts';
 import { misfit } from './pdu.ts';
 import { ReconnectDelay } from './reconnect-delay.ts';
@@ -391,17 +391,4 @@ export class TcpLink implements Link {
 function leave(job: Job): Job {
   job.signal.removeEventListener('abort', job.onAbort);
   return job;
-}
-
-/** The same error, of a request that never left. */
-function unsent({ kind, message, code, retryAfterMs }: ModbusError): ModbusError {
-  return new ModbusError(kind, message, {
-    ...(code !== undefined && { code }),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    unsent: true,
-  });
-}
-
-function closedError(): ModbusError {
-  return new ModbusError('closed', 'the link was closed');
 }
