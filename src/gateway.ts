@@ -4,6 +4,7 @@ import { loadSettingsOf } from './config/load-site.ts';
 import { resolveSecret } from './config/secrets.ts';
 import { loadCatalog } from './field/catalog.ts';
 import { Field } from './field/field.ts';
+import { ActionDesk } from './gateway/action-desk.ts';
 import { Configuration } from './gateway/configuration.ts';
 import { GatewayControl } from './gateway/gateway-control.ts';
 import { releaseVersion, shippedPlugins, shippedProfiles } from './gateway/release.ts';
@@ -186,6 +187,11 @@ export class Gateway {
       mode: () => this.#currentMode(),
       live: () => this.#health.live(),
       apply: () => this.apply(),
+      actions: new ActionDesk({
+        catalog,
+        field: this.#field,
+        site: () => this.#configuration.site,
+      }),
     });
     this.#probes = new ProbeServer({
       port: settings.http.port,

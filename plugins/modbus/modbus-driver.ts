@@ -1,4 +1,5 @@
 import type {
+  ActionOutput,
   ConfigIssue,
   DeviceConfig,
   Driver,
@@ -10,7 +11,10 @@ import type {
   PointWrite,
   WriteResult,
 } from '#driver';
+import type { ActionScene } from './actions/conversation.ts';
+import { runAction } from './actions/run-action.ts';
 import { BlockReader, type Outcome } from './block-reader.ts';
+import { FrameTrace, tracedLink } from './frame-trace.ts';
 import type { Link } from './link.ts';
 import { LinkTally } from './link-tally.ts';
 import { ModbusDevice, type ReadPlan, sameJson } from './modbus-device.ts';
@@ -38,6 +42,8 @@ export class ModbusDriver implements Driver {
   readonly #devices = new Map<string, ModbusDevice>();
   /** Devices that came before the link was connected. */
   readonly #waiting = new Map<string, DeviceConfig>();
+  /** Of all connections of this link, newest last. */
+  readonly #trace = new FrameTrace();
   #config: Json = null;
   #settings: TcpSettings | undefined;
   #link: Link | undefined;
@@ -53,7 +59,8 @@ export class ModbusDriver implements Driver {
   async connect(config: Json, signal: AbortSignal): Promise<void> {
     await this.close();
     const settings = tcpSettings(config);
-    const link = this.#makeLink(this.#host, settings, () => this.#isShared());
+    const medium = this.#makeLink(this.#host, settings, () => this.#isShared());
+    const link = tracedLink(medium, this.#host, this.#trace);
     // Known before it is open, so that close() can call the opening off.
     this.#link = link;
     this.#settings = settings;
@@ -145,6 +152,16 @@ export class ModbusDriver implements Driver {
     } finally {
       this.#tally.tell(link);
     }
+  }
+
+  action(name: string, args: Json, signal: AbortSignal): AsyncIterable<ActionOutput> {
+    const link = this.#link;
+    const scene: ActionScene = {
+      host: this.#host,
+      ...(link !== undefined && { link, trace: this.#trace }),
+      device: (id) => this.#devices.get(id)?.settings,
+    };
+    return runAction(scene, name, args, signal);
   }
 
   health(): DriverHealth {

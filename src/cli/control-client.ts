@@ -55,10 +55,11 @@ export class ControlClient {
   }
 
   /** An answer piece by piece: resolves when it begins, for which alone the deadline is. */
-  async stream(path: string): Promise<AsyncIterable<string>> {
+  async stream(path: string, body?: object): Promise<AsyncIterable<string>> {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#options.timeoutMs);
-    const response = await this.#open('GET', path, undefined, deadline.signal).finally(() =>
+    const method = body === undefined ? 'GET' : 'POST';
+    const response = await this.#open(method, path, body, deadline.signal).finally(() =>
       clearTimeout(timer),
     );
     if (response.statusCode !== 200) {

@@ -38,6 +38,7 @@ export const exitCodeTexts: Readonly<Record<ExitCode, string>> = {
 const codeOfError: Partial<Record<ErrorCode, ExitCode>> & Readonly<Record<string, ExitCode>> = {
   USAGE: exitCodes.usage,
   REQUEST_INVALID: exitCodes.usage,
+  ACTION_UNKNOWN: exitCodes.usage,
   CONTROL_UNREACHABLE: exitCodes.unreachable,
   CONFIG_INVALID: exitCodes.configInvalid,
   CONFIG_UNREADABLE: exitCodes.configInvalid,

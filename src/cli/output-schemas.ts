@@ -41,6 +41,22 @@ export const outputSchemas: Readonly<Record<string, OutputSchema>> = {
     command: 'riser watch (one document a line)',
     schema: component('riser.watch/1', components.LatestValue),
   },
+  'riser.action/1': {
+    command: 'riser PLUGIN ACTION, riser read --register',
+    schema: named('riser.action/1', {
+      plugin: string,
+      action: string,
+      'link?': string,
+      columns: list(record({ key: string, title: string, 'unit?': string })),
+      rows: list({ type: 'object' }),
+      notes: list(record({ level: string, text: string })),
+      complete: boolean,
+    }),
+  },
+  'riser.action-row/1': {
+    command: 'riser PLUGIN ACTION --jsonl (one document a line)',
+    schema: named('riser.action-row/1', { row: { type: 'object' } }),
+  },
   'riser.demo/1': {
     command: 'riser demo',
     schema: named('riser.demo/1', {

@@ -62,6 +62,11 @@ export class Output {
     this.#streams.stderr.write(`${text}\n`);
   }
 
+  /** Shows how far a work is, in a line that the next one takes the place of; nothing without a terminal. */
+  progress(text: string): void {
+    if (this.#streams.stderr.isTTY === true) this.#streams.stderr.write(`\r\u001B[K${text}`);
+  }
+
   /** Colours text for stdout when a person looks at it and does not forbid it (NO_COLOR). */
   paint(style: Style, text: string): string {
     return this.#style(style, text, this.#streams.stdout);

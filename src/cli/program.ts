@@ -8,6 +8,8 @@ export interface Program {
   readonly command: Command;
   /** Exit code of the action that has run. */
   exitCode(): number;
+  /** Adds the commands of the plugins, which are read for it. */
+  addActions(): Promise<void>;
 }
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value];
@@ -78,9 +80,15 @@ export function buildProgram(out: Output, env: NodeJS.ProcessEnv): Program {
     .argument('<device>', 'id of the device')
     .argument('[points...]', 'names within the device, such as ac.l1.voltage; none: all')
     .option('--last', 'print the values that were read last; the device is not asked')
+    .option('--register <address>', 'raw data at an address of the device, such as 4x:40071')
     .action(
-      act(async (context, device: string, points: string[], options: { last?: boolean }) =>
-        (await import('./read.ts')).read(context, device, points, options),
+      act(
+        async (
+          context,
+          device: string,
+          points: string[],
+          options: { last?: boolean; register?: string },
+        ) => (await import('./read.ts')).read(context, device, points, options),
       ),
     );
 
@@ -122,7 +130,15 @@ export function buildProgram(out: Output, env: NodeJS.ProcessEnv): Program {
       ),
     );
 
-  return { command: root, exitCode: () => code };
+  return {
+    command: root,
+    exitCode: () => code,
+    addActions: async () => {
+      const { addActions } = await import('./action-commands.ts');
+      const { installedCatalog } = await import('./installed-catalog.ts');
+      addActions(root, act, (await installedCatalog(env)).actions);
+    },
+  };
 }
 
 type Act = <Args extends readonly unknown[]>(
@@ -191,6 +207,16 @@ function addConfig(root: Command, act: Act): void {
     .command('apply')
     .description('let the daemon load its files again and change what differs')
     .action(act(async (context) => (await import('./config-apply.ts')).configApply(context)));
+}
+
+/** Whether a command line may need the commands of the plugins: it names none of ours, or asks for help. */
+export function mayNeedActions(command: Command, args: readonly string[]): boolean {
+  const operands = args.filter(
+    (arg, index) => !arg.startsWith('-') && !/^--(socket|timeout)$/.test(args[index - 1] ?? ''),
+  );
+  const [first] = operands;
+  if (first === undefined || first === 'help') return true;
+  return !command.commands.some((each) => each.name() === first);
 }
 
 /** Makes every command throw instead of ending the process, and print usage errors through us. */

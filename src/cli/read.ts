@@ -15,8 +15,13 @@ export async function read(
   context: Context,
   device: string,
   points: readonly string[],
-  options: { readonly last?: boolean },
+  options: { readonly last?: boolean; readonly register?: string; readonly yes?: boolean },
 ): Promise<ExitCode> {
+  if (options.register !== undefined) {
+    const { runAction } = await import('./run-action.ts');
+    const args = { register: options.register };
+    return await runAction(context, { action: 'read', device, args }, options);
+  }
   const { out } = context;
   const client = await context.client(35_000);
   const values =

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { remedies } from '../model/errors.ts';
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-codes.ts';
 import { Output, type Streams } from './output.ts';
-import { buildProgram, isHelp, tame } from './program.ts';
+import { buildProgram, isHelp, mayNeedActions, tame } from './program.ts';
 
 /** Runs one command line to its end; resolves with the exit code when everything is printed. Never rejects. */
 export async function runCommand(
@@ -22,12 +22,13 @@ async function execute(
   out: Output,
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  const { command, exitCode } = buildProgram(out, env);
-  tame(command, out);
+  const { command, exitCode, addActions } = buildProgram(out, env);
   if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
     return await execute(['version'], out, env);
   }
   try {
+    if (mayNeedActions(command, args)) await addActions();
+    tame(command, out);
     await command.parseAsync(args, { from: 'user' });
     return outputFailed(out) ?? exitCode();
   } catch (error) {

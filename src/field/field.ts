@@ -15,6 +15,7 @@ import type {
 import type { DeviceId, LinkId } from '../model/ids.ts';
 import type { CheckLink } from '../model/installed-driver.ts';
 import type { Notes } from '../model/notes.ts';
+import { checkedOutputs, findAction } from './action-call.ts';
 import type { Catalog, Plugin } from './catalog.ts';
 import { deviceConfig } from './device-config.ts';
 import { type SupervisionLimits, supervisionLimits } from './driver-process.ts';
@@ -164,18 +165,32 @@ export class Field implements Part {
     return this.#runningSession(link).requests.discover(link, options, signal);
   }
 
-  /** Runs an action of a plugin, on one of its links or without one. */
+  /**
+   * Runs an action of a plugin, on one of its links or without one; without a link also when the
+   * plugin is not in use. Throws ACTION_UNKNOWN, ACTION_REFUSED, USAGE or DRIVER_FAILED; the
+   * iteration rejects ACTION_FAILED, DRIVER_FAILED, DEADLINE or the signal's reason.
+   */
   runAction(
     plugin: string,
     name: string,
     args: Json,
     signal: AbortSignal,
-    link?: LinkId,
+    options: { readonly link?: LinkId; readonly planOnly?: boolean } = {},
   ): AsyncIterable<ActionOutput> {
+    findAction(this.#options.catalog, plugin, name, args);
+    const { link, planOnly } = options;
+    const call = {
+      t: 'action',
+      name,
+      args,
+      ...(link !== undefined && { link }),
+      ...(planOnly === true && { planOnly }),
+    } as const;
     const session = this.#sessions.get(plugin);
-    if (session?.isUp !== true) throw notRunning(plugin);
-    const request = { t: 'action', name, args, ...(link !== undefined && { link }) } as const;
-    return session.requests.action(request, signal);
+    if (session?.isUp === true) return checkedOutputs(session.requests.action(call, signal));
+    const installed = this.#options.catalog.plugins.find((each) => each.name === plugin);
+    if (link !== undefined || installed === undefined) throw notRunning(plugin);
+    return checkedOutputs(this.#checker(installed).action(call, signal));
   }
 
   devices(): DeviceStatus[] {

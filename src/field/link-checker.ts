@@ -1,4 +1,4 @@
-import type { ConfigIssue, DeviceConfig } from '#driver';
+import type { ActionOutput, ConfigIssue, DeviceConfig } from '#driver';
 import { withDeadline } from '../kernel/wait.ts';
 import type { Clock } from '../model/clock.ts';
 import { GatewayError } from '../model/errors.ts';
@@ -8,7 +8,7 @@ import { DriverOutput } from './driver-output.ts';
 import { FrameChannel } from './host/frames.ts';
 import type { FromDriver, ToDriver } from './host/messages.ts';
 import type { Launched } from './launch.ts';
-import { PendingRequests } from './pending-requests.ts';
+import { type ActionCall, PendingRequests } from './pending-requests.ts';
 
 export interface LinkCheckerOptions {
   readonly plugin: Plugin;
@@ -23,7 +23,7 @@ export interface LinkCheckerOptions {
 /** After so long without a check the process is ended: a configuration has many links. */
 const idleMs = 2_000;
 
-/** A driver process that opens no link and only looks at configurations. */
+/** A driver process without links: it looks at configurations, and runs actions that need no link. */
 export class LinkChecker {
   readonly #options: LinkCheckerOptions;
   readonly #ready = Promise.withResolvers<void>();
@@ -90,10 +90,20 @@ export class LinkChecker {
       this.#launched?.kill('SIGKILL');
       throw error;
     } finally {
-      this.#open -= 1;
-      if (this.#open === 0) {
-        this.#idle = this.#options.clock.setTimeout(() => this.#end(), idleMs);
-      }
+      this.#left();
+    }
+  }
+
+  /** Runs an action. Rejects DRIVER_FAILED, DEADLINE, ACTION_FAILED or the signal's reason. */
+  async *action(call: ActionCall, signal: AbortSignal): AsyncGenerator<ActionOutput> {
+    const { deadlineMs, plugin } = this.#options;
+    this.#open += 1;
+    this.#idle?.[Symbol.dispose]();
+    try {
+      await withDeadline(`the start of plugin ${plugin.name}`, deadlineMs, this.#ready.promise);
+      if (this.#requests !== undefined) yield* this.#requests.action(call, signal);
+    } finally {
+      this.#left();
     }
   }
 
@@ -102,6 +112,13 @@ export class LinkChecker {
     this.#end();
     this.#launched?.kill('SIGKILL');
     await this.#launched?.ended;
+  }
+
+  #left(): void {
+    this.#open -= 1;
+    if (this.#open === 0) {
+      this.#idle = this.#options.clock.setTimeout(() => this.#end(), idleMs);
+    }
   }
 
   #end(): void {

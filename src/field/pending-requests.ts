@@ -19,6 +19,9 @@ type Request<Kind extends ToDriver['t']> = WithoutId<
 /** Omit would lose what tells the members of a union apart. */
 type WithoutId<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
 
+/** What an action is asked for. */
+export type ActionCall = Request<'action'>;
+
 /** How much longer than the driver itself the kernel waits, milliseconds. */
 const graceMs = 2_500;
 /** Length of the JSON of some devices that leaves room for characters of several bytes. */
@@ -138,7 +141,8 @@ export class PendingRequests {
           finish({ error: new GatewayError('INTERNAL', 'more was found than could be taken') });
         }
         if (answer.t === 'result' || ('error' in answer && answer.error !== undefined)) {
-          finish({ error: failed(answer) });
+          const code = request.t === 'action' ? 'ACTION_FAILED' : 'READ_FAILED';
+          finish({ error: failed(answer, code) });
         } else if ('end' in answer && answer.end === true) finish({});
         wake?.();
       },
@@ -192,9 +196,16 @@ function framefuls(devices: readonly DeviceConfig[]): DeviceConfig[][] {
   return portions;
 }
 
-function failed(answer: Answer): GatewayError {
+function failed(
+  answer: Answer,
+  code: 'READ_FAILED' | 'ACTION_FAILED' = 'READ_FAILED',
+): GatewayError {
   const error = 'error' in answer ? answer.error : undefined;
-  return new GatewayError('READ_FAILED', error?.message ?? 'the driver gave no proper answer', {
+  // Arguments that only the driver understands, such as an address.
+  if (code === 'ACTION_FAILED' && error?.kind === 'bad-address') {
+    return new GatewayError('USAGE', error.message);
+  }
+  return new GatewayError(code, error?.message ?? 'the driver gave no proper answer', {
     facts: { reason: error?.kind ?? 'internal' },
   });
 }

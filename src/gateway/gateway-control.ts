@@ -1,3 +1,4 @@
+import type { Action, ActionRequest, RunningAction } from '../model/action.ts';
 import type { Bus } from '../model/bus-events.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Condition } from '../model/condition.ts';
@@ -15,6 +16,7 @@ import type { Reading } from '../model/reading.ts';
 import type { Site } from '../model/site.ts';
 import type { ApplyResult, Control, GatewayStatus } from '../model/status.ts';
 import type { UplinkStatus } from '../model/uplink.ts';
+import type { ActionDesk } from './action-desk.ts';
 
 /** Consumer under whose name the control API looks into the outbox: it parks nothing and acks nothing. */
 const peekConsumer = 'peek';
@@ -55,6 +57,7 @@ export interface GatewayControlParts {
   readonly mode: () => GatewayStatus['mode'];
   readonly live: () => boolean;
   readonly apply: () => Promise<ApplyResult>;
+  readonly actions: Pick<ActionDesk, 'list' | 'run'>;
 }
 
 /** What CLI, page and probes may ask, answered from the parts. */
@@ -181,6 +184,14 @@ export class GatewayControl implements Control {
 
   async applyConfig(): Promise<ApplyResult> {
     return await this.#parts.apply();
+  }
+
+  actions(): readonly Action[] {
+    return this.#parts.actions.list();
+  }
+
+  runAction(request: ActionRequest, signal: AbortSignal): RunningAction {
+    return this.#parts.actions.run(request, signal);
   }
 }
 

@@ -1,4 +1,5 @@
 import { withDeadline } from '../kernel/wait.ts';
+import { actionRoutes } from './action-routes.ts';
 import { outboxRoutes } from './outbox-routes.ts';
 import { faultProblem, type Problem } from './problem.ts';
 import { type Call, jsonAnswer, listOf, type Route } from './route.ts';
@@ -45,6 +46,7 @@ export const controlRoutes: readonly Route[] = [
   },
   ...valueRoutes,
   ...outboxRoutes,
+  ...actionRoutes,
   {
     method: 'POST',
     path: '/config/apply',

@@ -50,6 +50,36 @@ const reference = (name: string): JsonSchema => ({ $ref: `#/components/schemas/$
 
 /** What the control API answers with. Additions are compatible; anything else is a new version of the API. */
 export const components = {
+  Action: record({
+    plugin: string,
+    name: string,
+    help: string,
+    effect: oneOf('read-only', 'writing'),
+    link: oneOf('shared', 'exclusive', 'none'),
+    columns: list(record({ key: string, title: string, 'unit?': string })),
+    argumentsSchema: { type: 'object', description: 'JSON Schema 2020-12.' },
+  }),
+  ActionLine: {
+    type: 'object',
+    required: ['kind'],
+    properties: {
+      kind: oneOf('begin', 'plan', 'progress', 'row', 'note', 'end', 'failed'),
+      plugin: string,
+      action: string,
+      link: string,
+      pauses: { ...count, description: 'Devices whose polling pauses meanwhile.' },
+      columns: list(record({ key: string, title: string, 'unit?': string })),
+      text: string,
+      level: oneOf('info', 'warning'),
+      seconds: { type: 'number' },
+      done: { type: 'number' },
+      total: { type: 'number' },
+      row: { type: 'object' },
+      code: string,
+      message: string,
+      remedy: string,
+    },
+  },
   LatestValue: record({
     point: string,
     device: string,

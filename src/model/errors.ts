@@ -34,6 +34,9 @@ export const remedies = {
   USAGE: 'See "riser help".',
   PORT_IN_USE: 'Stop the other program or choose another port.',
   DEADLINE: 'Try again; if it happens often, see "riser status".',
+  ACTION_UNKNOWN: 'Use an action that "riser help" lists.',
+  ACTION_REFUSED: 'Do what the message says; nothing was sent to a device.',
+  ACTION_FAILED: 'Check address, power and cabling of what the message names.',
   INTERNAL: 'Report it together with the log.',
 } as const;
 

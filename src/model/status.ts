@@ -1,3 +1,4 @@
+import type { Action, ActionRequest, RunningAction } from './action.ts';
 import type { Condition } from './condition.ts';
 import type { DeviceStatus, DriverProcessStatus, LatestValue, LinkStatus } from './field.ts';
 import type { DeadLetter, OutboxStats, Stream } from './outbox.ts';
@@ -51,6 +52,13 @@ export interface Control {
   deadLetters(limit: number): Promise<readonly DeadLetter[]>;
   /** Loads the files again and applies what changed, object by object. */
   applyConfig(): Promise<ApplyResult>;
+  /** What the plugins offer to technicians. */
+  actions(): readonly Action[];
+  /**
+   * Runs an action until it ends or the signal does. Throws ACTION_UNKNOWN, ACTION_REFUSED, USAGE
+   * and DEVICE_UNKNOWN; its outputs reject ACTION_FAILED and DRIVER_FAILED.
+   */
+  runAction(request: ActionRequest, signal: AbortSignal): RunningAction;
 }
 
 export interface ApplyResult {

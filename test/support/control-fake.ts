@@ -1,3 +1,4 @@
+import type { Action, ActionRequest, RunningAction } from '../../src/model/action.ts';
 import { type Condition, type ConditionCode, conditionKinds } from '../../src/model/condition.ts';
 import { GatewayError } from '../../src/model/errors.ts';
 import { sequenceText } from '../../src/model/event.ts';
@@ -226,6 +227,11 @@ export class ControlFake implements Control {
   readonly reads: { device: string; points: readonly string[] }[] = [];
   readonly listeners = new Set<(values: readonly LatestValue[]) => void>();
   peeks = 0;
+  offered: readonly Action[] = [];
+  readonly ran: ActionRequest[] = [];
+  onAction: (request: ActionRequest, signal: AbortSignal) => RunningAction = () => {
+    throw new GatewayError('ACTION_UNKNOWN', 'the fake gateway has no actions');
+  };
 
   status(): GatewayStatus {
     return this.current;
@@ -323,5 +329,14 @@ export class ControlFake implements Control {
 
   async applyConfig(): Promise<ApplyResult> {
     return this.applied;
+  }
+
+  actions(): readonly Action[] {
+    return this.offered;
+  }
+
+  runAction(request: ActionRequest, signal: AbortSignal): RunningAction {
+    this.ran.push(request);
+    return this.onAction(request, signal);
   }
 }

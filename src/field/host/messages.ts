@@ -91,6 +91,8 @@ export type ToDriver =
       readonly link?: string;
       readonly name: string;
       readonly args: Json;
+      /** End after the plan: nothing is sent on the link. */
+      readonly planOnly?: true;
     }
   /** Closes one link and forgets its devices and plans. */
   | { readonly t: 'drop'; readonly link: string }

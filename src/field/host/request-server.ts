@@ -184,7 +184,7 @@ export class RequestServer {
     message: Extract<ToDriver, { readonly t: 'action' }>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { id, name, args, link } = message;
+    const { id, name, args, link, planOnly } = message;
     const action = this.#options.actions.find((known) => known.name === name);
     if (action === undefined) throw unable(`run ${name}`);
     const end = (error?: DriverError) =>
@@ -196,12 +196,13 @@ export class RequestServer {
       this.#stream(signal, end, {
         begin: (stop) => {
           if (driver.action === undefined) throw unable(`run ${name}`);
-          return driver.action(name, args, stop);
+          const outputs = driver.action(name, args, stop);
+          return planOnly === true ? firstOf(outputs) : outputs;
         },
         item: (output) => this.#options.send({ t: 'output', id, output }),
       });
     try {
-      if (runner === undefined || action.link !== 'exclusive') await work();
+      if (runner === undefined || action.link !== 'exclusive' || planOnly === true) await work();
       else await this.#alone(runner, work, end);
     } finally {
       if (host !== undefined) {
@@ -289,6 +290,14 @@ export class RequestServer {
       const error: DriverError = { kind: 'not-supported', message: 'the answer is too long' };
       this.#options.send({ t: 'result', id: message.id, error });
     }
+  }
+}
+
+/** The plan of an action comes before it touches the medium, and it goes on only when it is asked to. */
+async function* firstOf<Item>(items: AsyncIterable<Item>): AsyncIterable<Item> {
+  for await (const item of items) {
+    yield item;
+    return;
   }
 }
 

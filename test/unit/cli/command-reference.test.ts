@@ -17,7 +17,9 @@ async function listOf<Item>(items: AsyncIterable<Item>): Promise<readonly Item[]
 
 test('docs/reference/cli.md is what the commands say', async (t) => {
   const file = new URL('../../../docs/reference/cli.md', import.meta.url);
-  const expected = commandReference(buildProgram(new Output(process, {}), {}).command);
+  const program = buildProgram(new Output(process, {}), {});
+  await program.addActions();
+  const expected = commandReference(program.command);
   if (process.env.RISER_UPDATE === '1') await writeFile(file, expected);
   t.is(
     await readFile(file, 'utf8'),

@@ -384,7 +384,18 @@ test('colours are for terminals only, and NO_COLOR forbids them', async (t) => {
 });
 
 test('every --json document has the form that its schema name promises', async (t) => {
-  const { env, folder } = await serveFake(t);
+  const { env, folder, control } = await serveFake(t);
+  control.onAction = ({ action }) => ({
+    plugin: 'modbus',
+    name: action,
+    columns: [{ key: 'object', title: 'OBJECT' }],
+    link: 'plant-room',
+    pauses: 0,
+    outputs: (async function* () {
+      yield { kind: 'row', row: { object: 'vendor' } } as const;
+      yield { kind: 'note', level: 'info', text: 'that is all' } as const;
+    })(),
+  });
   const dir = path.join(folder, 'etc');
   await mkdir(dir);
   await writeFile(path.join(dir, 'riser.yaml'), 'gateway:\n  id: gw-1\n');
@@ -392,6 +403,8 @@ test('every --json document has the form that its schema name promises', async (
     ['riser.status/1', ['status']],
     ['riser.read/1', ['read', 'ahu-03']],
     ['riser.watch/1', ['watch', 'pv-roof', '--count', '1']],
+    ['riser.action/1', ['modbus', 'identify', 'meter-1']],
+    ['riser.action-row/1', ['modbus', 'identify', 'meter-1', '--jsonl']],
     ['riser.demo/1', ['demo', '--for', '4s']],
     ['riser.outbox-status/1', ['outbox', 'status']],
     ['riser.outbox-peek/1', ['outbox', 'peek']],

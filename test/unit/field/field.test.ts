@@ -285,7 +285,7 @@ test('an action streams its rows, and ends when nobody reads on', async (t) => {
     async () => {
       for await (const _ of field.runAction('steady', 'unheard-of', {}, never)) t.fail();
     },
-    { message: /cannot run unheard-of/ },
+    { message: /has no action unheard-of/ },
   );
 });
 

@@ -12,6 +12,7 @@ import { controlRoutes } from '../../../src/http/control-routes.ts';
 import { ControlServer } from '../../../src/http/control-server.ts';
 import { openApiDocument } from '../../../src/http/openapi.ts';
 import { components } from '../../../src/http/schemas.ts';
+import { GatewayError } from '../../../src/model/errors.ts';
 import type { LatestValue } from '../../../src/model/field.ts';
 import { ControlFake, envelope, latest } from '../../support/control-fake.ts';
 import { countingNotes } from '../../support/silent-notes.ts';
@@ -134,7 +135,7 @@ test('every JSON route answers what its schema says', async (t) => {
     t.true(matches(answer.body), `${route.path}: ${JSON.stringify(matches.errors)}`);
     checked += 1;
   }
-  t.is(checked, 11);
+  t.is(checked, 12);
 });
 
 test('docs/reference/openapi.json is what the routes say', async (t) => {
@@ -148,6 +149,45 @@ test('docs/reference/openapi.json is what the routes say', async (t) => {
     expected,
     'RISER_UPDATE=1 npx ava test/unit/http/control-server.test.ts writes it anew; biome formats it',
   );
+});
+
+test('an action is streamed line by line, and called off when its client leaves', async (t) => {
+  const { socketPath, control } = await serve(t);
+  const calledOff = Promise.withResolvers<void>();
+  control.onAction = ({ action }, signal) => ({
+    plugin: 'bus',
+    name: action,
+    columns: [],
+    pauses: 0,
+    outputs: (async function* () {
+      yield { kind: 'row', row: { n: 1 } } as const;
+      if (action === 'fail') throw new GatewayError('ACTION_FAILED', 'nothing answered');
+      if (action === 'short') return;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      calledOff.resolve();
+    })(),
+  });
+  const linesOf = async (action: string) => {
+    const { text } = await post(socketPath, '/actions', JSON.stringify({ plugin: 'bus', action }));
+    return text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind: string; code?: string });
+  };
+  t.deepEqual(
+    (await linesOf('short')).map(({ kind }) => kind),
+    ['begin', 'row', 'end'],
+  );
+  t.is((await linesOf('fail')).at(-1)?.code, 'ACTION_FAILED');
+
+  const body = '{"plugin":"bus","action":"long"}';
+  const socket = connect({ path: socketPath });
+  socket.write(
+    `POST /api/v1/actions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await once(socket, 'data');
+  socket.destroy();
+  await t.notThrowsAsync(calledOff.promise);
 });
 
 test('only owner and group may open the socket', async (t) => {
