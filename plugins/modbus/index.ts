@@ -1,9 +1,6 @@
-import type { DriverFactory } from '#driver';
-import { ModbusDriver } from './modbus-driver.ts';
-import { TcpLink } from './tcp-link.ts';
+import { driverOver, tcp } from './transports.ts';
 
 /** The driver "modbus-tcp". */
-const modbusTcp: DriverFactory = (host) =>
-  new ModbusDriver(host, (host, settings, isShared) => new TcpLink(host, settings, isShared));
+const modbusTcp = driverOver(tcp);
 
 export default modbusTcp;

@@ -4,8 +4,8 @@ import { type Block, type PlanRules, plan } from './planner.ts';
 import { type ModbusPoint, parsePoint } from './point.ts';
 import { readFromZero } from './quirks.ts';
 import { Refusals } from './refusals.ts';
-import { tcpRequestCost } from './request-cost.ts';
-import { type DeviceSettings, deviceSettings, type TcpSettings } from './settings.ts';
+import { serialRequestCost, tcpRequestCost } from './request-cost.ts';
+import { type DeviceSettings, deviceSettings, type LinkSettings } from './settings.ts';
 
 const mostPlans = 64;
 
@@ -46,7 +46,7 @@ export class ModbusDevice {
   // The host polls a group with the same array each time: no need to look inside.
   readonly #planOfArray = new WeakMap<ReadonlyArray<PointRequest>, KnownPlan>();
 
-  constructor(config: DeviceConfig, link: TcpSettings) {
+  constructor(config: DeviceConfig, link: LinkSettings) {
     this.id = config.id;
     this.config = config;
     this.settings = deviceSettings(config, link);
@@ -138,12 +138,15 @@ export function planRules(
   refusals: Pick<Refusals, 'isCut' | 'isHole'> | undefined,
   now: number,
 ): PlanRules {
-  const { maxRegisters, maxBits, maxGap, holes } = settings;
+  const { maxRegisters, maxBits, maxGap, holes, line, interRequestMs, turnaroundMs } = settings;
   return {
     maxRegisters,
     maxBits,
     maxGap,
-    cost: tcpRequestCost(settings.interRequestMs),
+    cost:
+      line === undefined
+        ? tcpRequestCost(interRequestMs)
+        : serialRequestCost(line, interRequestMs, turnaroundMs),
     isHole: (table, from, to) =>
       holes.some(([first, last]) => first <= to && last >= from) ||
       (refusals?.isHole(table, from, to) ?? false),

@@ -23,13 +23,11 @@ import { resultOf } from './point-result.ts';
 import { ProxyServer } from './proxy-server.ts';
 import { proxySettings } from './proxy-settings.ts';
 import { ProxyTurns } from './proxy-turns.ts';
-import { deviceSettings, type TcpSettings, tcpSettings } from './settings.ts';
+import { deviceSettings, type LinkSettings } from './settings.ts';
+import type { Transport } from './transports.ts';
 import { validateDevice } from './validate-device.ts';
 import { validateLink } from './validate-link.ts';
 import { writePoint } from './write-point.ts';
-
-/** Makes the medium of a driver from its settings. */
-export type LinkOpener = (host: DriverHost, settings: TcpSettings, isShared: () => boolean) => Link;
 
 /**
  * The Modbus driver of one link. The link heals itself: after connect() the host is not told of a
@@ -37,7 +35,7 @@ export type LinkOpener = (host: DriverHost, settings: TcpSettings, isShared: () 
  */
 export class ModbusDriver implements Driver {
   readonly #host: DriverHost;
-  readonly #makeLink: LinkOpener;
+  readonly #transport: Transport;
   readonly #tally: LinkTally;
   readonly #devices = new Map<string, ModbusDevice>();
   /** Devices that came before the link was connected. */
@@ -45,21 +43,21 @@ export class ModbusDriver implements Driver {
   /** Of all connections of this link, newest last. */
   readonly #trace = new FrameTrace();
   #config: Json = null;
-  #settings: TcpSettings | undefined;
+  #settings: LinkSettings | undefined;
   #link: Link | undefined;
   readonly #turns = new ProxyTurns();
   #proxy: ProxyServer | undefined;
 
-  constructor(host: DriverHost, makeLink: LinkOpener) {
+  constructor(host: DriverHost, transport: Transport) {
     this.#host = host;
-    this.#makeLink = makeLink;
+    this.#transport = transport;
     this.#tally = new LinkTally(host);
   }
 
   async connect(config: Json, signal: AbortSignal): Promise<void> {
     await this.close();
-    const settings = tcpSettings(config);
-    const medium = this.#makeLink(this.#host, settings, () => this.#isShared());
+    const settings = this.#transport.settings(config);
+    const medium = this.#transport.open(this.#host, config, () => this.#isShared());
     const link = tracedLink(medium, this.#host, this.#trace);
     // Known before it is open, so that close() can call the opening off.
     this.#link = link;
@@ -94,7 +92,7 @@ export class ModbusDriver implements Driver {
   }
 
   validateLink(link: Json, devices: ReadonlyArray<DeviceConfig>): ReadonlyArray<ConfigIssue> {
-    return validateLink(link, devices);
+    return validateLink(this.#transport, link, devices);
   }
 
   async addDevice(device: DeviceConfig, _signal: AbortSignal): Promise<void> {
@@ -173,8 +171,9 @@ export class ModbusDriver implements Driver {
       ]),
     );
     if (state === 'closed') return { status: 'down', detail: 'the link is closed', devices };
-    const where = `${this.#settings?.host}:${this.#settings?.port}`;
-    if (state !== 'open') return { status: 'down', detail: `no connection to ${where}`, devices };
+    if (state !== 'open') {
+      return { status: 'down', detail: `no connection to ${this.#settings?.where}`, devices };
+    }
     const failing = Object.values(devices).filter((device) => device.consecutiveFailures > 0);
     return failing.length === 0
       ? { status: 'ok', devices }
@@ -216,7 +215,7 @@ export class ModbusDriver implements Driver {
     return { device, link, settings };
   }
 
-  #add(config: DeviceConfig, settings: TcpSettings): void {
+  #add(config: DeviceConfig, settings: LinkSettings): void {
     const known = this.#devices.get(config.id);
     // What a device refused is worth keeping when nothing about it has changed.
     if (known !== undefined && sameJson(known.config, config)) return;

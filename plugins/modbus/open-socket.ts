@@ -18,7 +18,7 @@ export function openSocket(
       reject(abortError(signal));
       return;
     }
-    const where = `${settings.host}:${settings.port}`;
+    const { where } = settings;
     const socket = connect({
       host: settings.host,
       port: settings.port,

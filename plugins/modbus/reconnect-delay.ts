@@ -7,18 +7,20 @@ const longestMs = 60_000;
  */
 export class ReconnectDelay {
   readonly #random: () => number;
+  readonly #longest: number;
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
 
-  constructor(random: () => number = Math.random) {
+  constructor(random: () => number = Math.random, longest = longestMs) {
     this.#random = random;
+    this.#longest = longest;
   }
 
   /** A connection failed, or ended without a single good answer. `now` in monotonic ms. */
   failed(now: number): void {
     this.#failures += 1;
     if (this.#failures < 2) return;
-    const ms = Math.min(firstMs * 2 ** (this.#failures - 2), longestMs);
+    const ms = Math.min(firstMs * 2 ** (this.#failures - 2), this.#longest);
     this.#notBefore = now + ms * (0.75 + this.#random() * 0.5);
   }
 

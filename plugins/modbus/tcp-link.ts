@@ -8,6 +8,7 @@ import { openSocket } from './open-socket.ts';
 import { misfit } from './pdu.ts';
 import { ReconnectDelay } from './reconnect-delay.ts';
 import type { TcpSettings } from './settings.ts';
+import { tlsWords } from './tls-socket.ts';
 import { TransactionIds } from './transaction-ids.ts';
 
 /** Requests that may wait for their turn; the host never comes near it. */
@@ -35,6 +36,7 @@ export class TcpLink implements Link {
   readonly #host: DriverHost;
   readonly #settings: TcpSettings;
   readonly #isShared: () => boolean;
+  readonly #openSocket: (signal: AbortSignal) => Promise<Socket>;
   readonly #closing = new AbortController();
   readonly #ids = new TransactionIds();
   readonly #delay = new ReconnectDelay();
@@ -62,11 +64,20 @@ export class TcpLink implements Link {
   #deadlineTimer: Disposable | undefined;
   #pumpTimer: Disposable | undefined;
 
-  /** `isShared` says whether several units are behind the connection. */
-  constructor(host: DriverHost, settings: TcpSettings, isShared: () => boolean) {
+  /**
+   * `isShared` says whether several units are behind the connection; `open` makes a connection of
+   * another kind, such as TLS.
+   */
+  constructor(
+    host: DriverHost,
+    settings: TcpSettings,
+    isShared: () => boolean,
+    open = (signal: AbortSignal): Promise<Socket> => openSocket(host, settings, signal),
+  ) {
     this.#host = host;
     this.#settings = settings;
     this.#isShared = isShared;
+    this.#openSocket = open;
   }
 
   get state(): Link['state'] {
@@ -76,11 +87,7 @@ export class TcpLink implements Link {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const socket = await openSocket(
-      this.#host,
-      this.#settings,
-      AbortSignal.any([signal, this.#closing.signal]),
-    );
+    const socket = await this.#openSocket(AbortSignal.any([signal, this.#closing.signal]));
     this.#adopt(socket, false);
     if (this.#closing.signal.aborted) throw closedError();
   }
@@ -201,8 +208,7 @@ export class TcpLink implements Link {
   /** Whose answer it is: a device that mixes up its ids has only one request to answer. */
   #askerOf(transaction: number): Job | undefined {
     if (!this.#settings.ignoreTransactionId) return this.#pending.get(transaction);
-    const [only] = this.#pending.values();
-    return only;
+    return this.#pending.values().next().value;
   }
 
   #restSoon(): void {
@@ -299,7 +305,7 @@ export class TcpLink implements Link {
       this.#rejectQueue(error);
       return;
     }
-    this.#opening = openSocket(this.#host, this.#settings, this.#closing.signal).then(
+    this.#opening = this.#openSocket(this.#closing.signal).then(
       (socket) => {
         this.#opening = undefined;
         this.#adopt(socket, true);
@@ -344,7 +350,7 @@ export class TcpLink implements Link {
       );
     });
     socket.on('end', () => lose('closed the connection'));
-    socket.on('error', (error) => lose(`broke the connection (${error.message})`));
+    socket.on('error', (error) => lose(`broke the connection (${tlsWords(error)})`));
     socket.on('close', () => lose('closed the connection'));
   }
 
@@ -384,7 +390,7 @@ export class TcpLink implements Link {
   }
 
   get #where(): string {
-    return `${this.#settings.host}:${this.#settings.port}`;
+    return this.#settings.where;
   }
 }
 

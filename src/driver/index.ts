@@ -20,6 +20,8 @@ export interface DriverManifest {
     readonly serial?: boolean;
     /** A Node-API addon is in use (serialport); without it the process runs with addons forbidden. */
     readonly nativeAddons?: boolean;
+    /** Folders outside the program that it may read, such as those of certificates. */
+    readonly files?: ReadonlyArray<string>;
   };
 }
 

@@ -106,13 +106,19 @@ function setprivWorks(): boolean {
 }
 
 function nodeFlags(plugin: Plugin, heapMb: number, cacheDir: string | undefined): string[] {
-  const { network = [], serial = false, nativeAddons = false } = plugin.manifest.permissions;
+  const {
+    network = [],
+    serial = false,
+    nativeAddons = false,
+    files = [],
+  } = plugin.manifest.permissions;
   const read = [
     ...programFiles,
     plugin.dir,
     join(dirname(plugin.dir), 'package.json'),
     join(root, 'node_modules'),
     ...(serial ? serialFiles : []),
+    ...files,
     ...(cacheDir === undefined ? [] : [cacheDir]),
   ];
   const write = [...(serial ? ['/dev'] : []), ...(cacheDir === undefined ? [] : [cacheDir])];

@@ -3,6 +3,12 @@ const text = { type: 'string', minLength: 1, maxLength: 200 } as const;
 const path = { type: 'string', pattern: '^\\./[A-Za-z0-9_./-]{1,200}$' } as const;
 const name = { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,62}$' } as const;
 
+/** A folder of the machine; the root itself is none. */
+const folder = {
+  type: 'string',
+  pattern: '^(/[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*){2,10}$',
+} as const;
+
 const driver = {
   type: 'object',
   additionalProperties: false,
@@ -75,6 +81,7 @@ export const manifestSchema = {
         },
         serial: { type: 'boolean' },
         nativeAddons: { type: 'boolean' },
+        files: { type: 'array', maxItems: 10, items: folder },
       },
     },
   },
