@@ -69,6 +69,7 @@ for (const ack of ['broker', 'cloud'] as const) {
         conditions: { raise: () => {}, clear: () => {} },
         limits: { ...publisherLimits, readBatches: 1 + next(5), unackedEvents: 40 },
         onEpoch: () => {},
+        onOutrun: () => {},
       });
       let connection = new FickleConnection(1 + next(8), arrived);
       publisher.attach(connection);
