@@ -66,7 +66,7 @@ export class CatchUp {
     const now = this.#options.clock.monotonic();
     for (const window of this.#streams) {
       if (window.level !== 'cloud') continue;
-      if (window.outrun && !window.stream.closed) this.#options.onOutrun();
+      if (window.outrun) this.#options.onOutrun();
       if (window.held) continue;
       if (!window.low) window.lowSince = undefined;
       if (window.low) this.#lookAtLow(window, now);

@@ -77,12 +77,12 @@ export class StateTeller {
 
   #streams(): readonly Stream[] {
     const { outbox, tenant } = this.#options;
-    return outbox.streams().filter((stream) => stream.tenant === tenant && !stream.closed);
+    return outbox.streams().filter((stream) => stream.tenant === tenant);
   }
 }
 
 function epochsOf(streams: readonly Stream[]): string {
-  return streams.map(({ lane, epoch }) => `${lane}.${epoch}`).join(' ');
+  return streams.map(({ lane, epoch, closed }) => `${lane}.${epoch}.${closed}`).join(' ');
 }
 
 function oldestOf(streams: readonly Stream[]): string {

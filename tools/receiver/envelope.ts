@@ -38,6 +38,7 @@ const epochPattern = /^[A-Za-z0-9_-]{1,64}$/;
 const lanes = ['alarm', 'live', 'bulk'] as const;
 const largestBatch = 1_000_000;
 const largestState = 64 * 1024;
+const mostEarlier = 64;
 
 /** What a gateway's state says of a stream. */
 export interface Held {
@@ -48,7 +49,7 @@ export interface Held {
 }
 
 /**
- * Checks a state message against its topic; nothing for the will, which knows of no stream. Throws
+ * Older epochs before newer ones. Checks a state message against its topic; nothing for the will, which knows of no stream. Throws
  * an Error that says what is wrong, and then nothing of it is to be believed.
  */
 export function readState(topic: string, payload: Uint8Array | string): readonly Held[] {
@@ -68,16 +69,25 @@ export function readState(topic: string, payload: Uint8Array | string): readonly
     const said = Object.hasOwn(streams, lane) ? streams[lane] : undefined;
     if (said === undefined) continue;
     if (!isObject(said)) throw new Error(`${lane} is no object`);
-    const { epoch, next, oldest } = said;
-    if (typeof epoch !== 'string' || !epochPattern.test(epoch)) {
-      throw new Error(`${lane} has no valid epoch`);
+    const { earlier = [] } = said;
+    if (!Array.isArray(earlier) || earlier.length > mostEarlier) {
+      throw new Error(`the earlier epochs of ${lane} are no list`);
     }
-    if (!isSequence(next) || !isSequence(oldest) || oldest > next) {
-      throw new Error(`next and oldest of ${lane} do not fit together`);
-    }
-    held.push({ stream: { tenant, gateway, lane }, epoch, oldest });
+    const stream = { tenant, gateway, lane };
+    for (const each of [...earlier, said]) held.push({ stream, ...readHeld(lane, each) });
   }
   return held;
+}
+
+function readHeld(lane: string, said: unknown): Omit<Held, 'stream'> {
+  const { epoch, next, oldest } = isObject(said) ? said : {};
+  if (typeof epoch !== 'string' || !epochPattern.test(epoch)) {
+    throw new Error(`${lane} has no valid epoch`);
+  }
+  if (!isSequence(next) || !isSequence(oldest) || oldest > next) {
+    throw new Error(`next and oldest of ${lane} do not fit together`);
+  }
+  return { epoch, oldest };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

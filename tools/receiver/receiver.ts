@@ -240,8 +240,11 @@ export class Receiver {
     if (envelope.type === 'riser.gap.v1') this.#lost += count;
     else this.#received += count;
     for (const [from, to] of fresh) if (to < highest) this.#outOfOrder += to - from + 1;
-    track.watermark = track.beyond.takeFrom(track.watermark + 1) ?? track.watermark;
+    const before = track.watermark;
+    track.watermark = track.beyond.takeFrom(before + 1) ?? before;
     if (track.beyond.intervals.length === 0) track.gapSince = undefined;
+    // While it is being filled there is nothing to ask for.
+    else if (track.watermark > before) track.gapSince = this.#options.now();
     else track.gapSince ??= this.#options.now();
     await this.#acknowledgeAll(
       ({ watermark, acked }) => watermark - acked >= this.#options.ackEveryEvents,
@@ -268,11 +271,7 @@ export class Receiver {
     const isKnown = this.#tracks.has(keyOf(stream, epoch));
     // A stream that has events is not forgotten for one that is only told of.
     if (!isKnown && this.#tracks.size >= this.#options.maxStreams) return;
-    for (const other of this.#tracks.values()) {
-      // What is left of an older epoch may be missing, too; the newest is said last and stays.
-      const isSame = keyOf(other.stream, '') === keyOf(stream, '');
-      if (isSame && other.beyond.intervals.length > 0) other.owes = true;
-    }
+    // Put at the end: the newest epoch is said last, and stays as the retained watermark.
     const track = this.#track(stream, epoch);
     track.owes = true;
     if (track.held?.oldest !== oldest) track.held = { oldest, since: this.#options.now() };

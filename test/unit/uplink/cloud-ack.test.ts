@@ -297,6 +297,15 @@ test('what is left of a closed epoch comes again, too, when the cloud has not al
   await outbox.renewEpoch(acme, 'live');
   await outbox.append([readingsBatch(acme)]);
   await peer.until(() => events().length === 41);
+  await peer.until(() => peer.received.some(({ payload }) => payload.includes('"earlier"')));
+  const said = peer.received.filter(({ topic }) => topic === `${root}/state`).at(-1);
+  t.deepEqual(JSON.parse(said?.payload.toString() ?? '').streams.live, {
+    epoch: 'epoch2',
+    next: 2,
+    acked: 0,
+    oldest: 1,
+    earlier: [{ epoch: 'epoch1', next: 41, oldest: 1 }],
+  });
   ack(30);
   await peer.until(() => events().length >= 51);
   t.deepEqual(
