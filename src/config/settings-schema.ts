@@ -199,7 +199,7 @@ export const settingsTree: SettingsTree = {
   driver: {
     heapMb: whole(
       'RISER_DRIVER_HEAP_MB',
-      96,
+      192,
       [32, 4_096],
       'Heap that a driver process may use, MiB. Above it, it is ended and started again.',
     ),

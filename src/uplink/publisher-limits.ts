@@ -8,6 +8,13 @@ export interface PublisherLimits {
   /** The watermark may stand still this long while something is outstanding; doubled each time. */
   readonly stallMs: number;
   readonly longestStallMs: number;
+  /** A watermark must lie below the cursor this long, unmoved, before it is believed. */
+  readonly lowMs: number;
+  /** A stream goes back below its cursor at most this often; doubled each time. */
+  readonly goBackEveryMs: number;
+  readonly longestGoBackMs: number;
+  /** The state is published again at most this often. */
+  readonly stateEveryMs: number;
   /** Read ahead at once. */
   readonly readBatches: number;
   readonly readBytes: number;
@@ -22,6 +29,10 @@ export const publisherLimits: PublisherLimits = {
   unackedBytes: 16 * 1024 * 1024,
   stallMs: 30_000,
   longestStallMs: 600_000,
+  lowMs: 5_000,
+  goBackEveryMs: 30_000,
+  longestGoBackMs: 300_000,
+  stateEveryMs: 5_000,
   readBatches: 64,
   readBytes: 512 * 1024,
   retryMinMs: 1_000,

@@ -6,6 +6,7 @@ import type { Lane } from '../model/lane.ts';
 import type { Notes } from '../model/notes.ts';
 import type { Outbox, StoredBatch } from '../model/outbox.ts';
 import type { Settings } from '../model/site.ts';
+import { CatchUp } from './catch-up.ts';
 import { belongsTo } from './envelope-check.ts';
 import type { Pipe } from './mqtt-session.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
@@ -26,6 +27,8 @@ export interface PublisherOptions {
   readonly limits: PublisherLimits;
   /** A new epoch has begun: what the birth says is out of date. */
   readonly onEpoch: () => void;
+  /** The cloud waits for what the log does not hold any more. */
+  readonly onOutrun: () => void;
   readonly random?: () => number;
 }
 
@@ -40,6 +43,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #streams: StreamSet;
   readonly #refusals: Refusals;
+  readonly #catchUp: CatchUp;
   /** Lanes whose watermark the cloud has been seen to publish. */
   readonly #cloudLanes = new Set<Lane>();
   readonly #renewedAt = new Map<Lane, number>();
@@ -66,6 +70,7 @@ export class Publisher {
       levelOf: (lane) => this.#levelOf(lane),
       onLoaded: () => this.pump(),
     });
+    this.#catchUp = new CatchUp(this.#streams, { clock, limits, onOutrun: options.onOutrun });
     this.#refusals = new Refusals(this.#streams, {
       tenant,
       outbox,
@@ -106,11 +111,19 @@ export class Publisher {
     return this.#ignored;
   }
 
+  /** Times that a stream was sent again from below its cursor, because the cloud had lost it or never had it. */
+  get goneBack(): number {
+    return this.#catchUp.goneBack;
+  }
+
   /** What holds the streams up although there is a connection, in one sentence. */
   get trouble(): string | undefined {
     const now = this.#options.clock.monotonic();
-    for (const { refusal, level, events, movedAt, stream } of this.#streams) {
+    for (const { refusal, level, events, movedAt, stream, probing, watermark } of this.#streams) {
       if (refusal !== undefined) return refusal.reason;
+      if (probing) {
+        return `the cloud has ${stream.lane} only up to ${watermark}, and takes nothing of what was sent again from there`;
+      }
       if (level === 'cloud' && events > 0 && now - movedAt > this.#options.limits.stallMs) {
         return `the cloud has not confirmed ${stream.lane} for ${Math.round((now - movedAt) / 1_000)} s`;
       }
@@ -149,6 +162,7 @@ export class Publisher {
     this.#ack = ack;
     if (ack === 'broker') this.#cloudLanes.clear();
     for (const window of this.#streams) {
+      if (ack === 'broker') this.#catchUp.forget(window);
       window.level = this.#levelOf(window.stream.lane);
       this.#advance(window);
     }
@@ -180,7 +194,8 @@ export class Publisher {
   watermark(lane: Lane, epoch: string, sequence: number): void {
     if (this.#ack === 'broker') return;
     this.#streams.sync();
-    const window = this.#streams.ofEpoch(lane, epoch);
+    const window =
+      this.#streams.ofEpoch(lane, epoch) ?? this.#streams.reopen(lane, epoch, sequence);
     if (window === undefined) {
       this.#ignored += 1;
       return;
@@ -193,7 +208,7 @@ export class Publisher {
     }
     this.#cloudLanes.add(lane);
     for (const other of this.#streams) if (other.stream.lane === lane) other.level = 'cloud';
-    window.watermark = Math.max(window.watermark, Math.min(sequence, next - 1));
+    this.#catchUp.heard(window, Math.min(sequence, next - 1));
     this.#advance(window);
     this.pump();
   }
@@ -277,13 +292,17 @@ export class Publisher {
 
   #advance(window: StreamWindow): void {
     const { outbox, notes, clock, tenant } = this.#options;
+    const before = outbox.acked(consumer, window.stream.sid);
     const passed = window.advance();
     if (passed.length === 0) return;
     window.movedAt = clock.monotonic();
     window.stalls = 0;
+    window.probing = false;
     this.#ackedAt = window.movedAt;
     outbox.ack(consumer, window.stream.sid, window.cursor);
-    for (const { n, latencyMs } of passed) {
+    for (const { n, last, latencyMs } of passed) {
+      // What was acked by the broker long ago is not counted a second time.
+      if (last <= before) continue;
       this.#acked += n;
       notes.acked({
         tenant,
@@ -295,24 +314,17 @@ export class Publisher {
     this.#refusals.passed(window, passed);
   }
 
-  /** Looks whether the cloud's watermark stands still. */
+  /** Looks whether the cloud's watermark stands still, or lies below what was acked. */
   #tick(): void {
     const { clock, limits } = this.#options;
     const look = () => {
-      const now = clock.monotonic();
+      this.#streams.sync();
       this.#streams.wake();
-      for (const window of this.#streams) {
-        if (window.level !== 'cloud' || window.held || !window.headConfirmed) continue;
-        const limit = Math.min(limits.stallMs * 2 ** window.stalls, limits.longestStallMs);
-        if (now - window.movedAt <= limit) continue;
-        // Doubling: on a metered link the same megabytes again and again cost money.
-        window.stalls = Math.min(window.stalls + 1, 10);
-        this.#streams.restart(window);
-      }
+      this.#catchUp.look();
       this.#tick();
       this.pump();
     };
-    this.#ticker = clock.setTimeout(look, Math.min(tickMs, limits.stallMs));
+    this.#ticker = clock.setTimeout(look, Math.min(tickMs, limits.stallMs, limits.lowMs));
   }
 
   /** The cloud knows more than this file: it was restored or copied. */

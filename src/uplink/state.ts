@@ -5,6 +5,15 @@ import type { Stream } from '../model/outbox.ts';
 /** What is published by the broker when the connection breaks without a goodbye. */
 export const willPayload = '{"state":"offline"}';
 
+export interface EarlierEpoch {
+  readonly epoch: string;
+  readonly next: number;
+  readonly oldest: number;
+}
+
+/** Older epochs that are told of, the newest of them; each is a file that was lost or restored. */
+const maxEarlier = 16;
+
 /** Birth and death of a tenant's connection, docs/reference/wire.md. */
 export interface StateData {
   readonly state: 'online' | 'offline';
@@ -21,6 +30,8 @@ export interface StateData {
           readonly next: number;
           readonly acked: number;
           readonly oldest: number;
+          /** Older epochs of which the log still holds something, the oldest first. */
+          readonly earlier?: readonly EarlierEpoch[];
         }
       >
     >
@@ -43,11 +54,19 @@ export function statePayload(
     streams: Object.fromEntries(
       streams
         .filter((stream) => !stream.closed)
-        .map(({ lane, epoch, next, oldest, sid }) => [
-          lane,
-          { epoch, next, acked: acked(sid), oldest },
-        ]),
+        .map(({ lane, epoch, next, oldest, sid }) => {
+          const earlier = earlierOf(lane, streams);
+          const about = { epoch, next, acked: acked(sid), oldest };
+          return [lane, earlier.length === 0 ? about : { ...about, earlier }];
+        }),
     ),
   };
   return JSON.stringify(data);
+}
+
+function earlierOf(lane: Lane, streams: readonly Stream[]): readonly EarlierEpoch[] {
+  return streams
+    .filter((stream) => stream.lane === lane && stream.closed && stream.oldest < stream.next)
+    .slice(-maxEarlier)
+    .map(({ epoch, next, oldest }) => ({ epoch, next, oldest }));
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../model/clock.ts';
 import type { TenantId } from '../model/ids.ts';
 import { type Lane, lanes } from '../model/lane.ts';
 import type { Notes } from '../model/notes.ts';
-import type { Outbox } from '../model/outbox.ts';
+import type { Outbox, Stream } from '../model/outbox.ts';
 import { LaneShare } from './lane-share.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import { type AckLevel, StreamWindow } from './stream-window.ts';
@@ -37,7 +37,7 @@ export class StreamSet {
 
   /** Takes over what the outbox says now; older epochs come first. */
   sync(): void {
-    const { outbox, tenant, levelOf, clock } = this.#options;
+    const { outbox, tenant } = this.#options;
     const seen = new Set<number>();
     for (const stream of outbox.streams()) {
       if (stream.tenant !== tenant) continue;
@@ -49,14 +49,12 @@ export class StreamSet {
       }
       const cursor = outbox.acked(consumer, stream.sid);
       if (stream.closed && cursor >= stream.next - 1) continue;
-      const window = new StreamWindow(stream, cursor);
-      window.level = levelOf(stream.lane);
-      window.movedAt = clock.monotonic();
-      this.#windows.set(stream.sid, window);
+      this.#open(stream, cursor);
       seen.add(stream.sid);
     }
-    for (const [sid, { stream, cursor }] of this.#windows) {
-      if (!seen.has(sid) || (stream.closed && cursor >= stream.next - 1)) this.#windows.delete(sid);
+    for (const [sid, { stream, cursor, low }] of this.#windows) {
+      const done = stream.closed && cursor >= stream.next - 1 && !low;
+      if (!seen.has(sid) || done) this.#windows.delete(sid);
     }
   }
 
@@ -65,6 +63,17 @@ export class StreamSet {
       if (window.stream.lane === lane && window.stream.epoch === epoch) return window;
     }
     return undefined;
+  }
+
+  /** A closed epoch that was done with, but of which the cloud has only so much. */
+  reopen(lane: Lane, epoch: string, watermark: number): StreamWindow | undefined {
+    const { outbox, tenant } = this.#options;
+    const stream = outbox
+      .streams()
+      .find((each) => each.tenant === tenant && each.lane === lane && each.epoch === epoch);
+    const isMissing = stream?.closed === true && watermark < stream.next - 1;
+    if (!isMissing || stream.oldest >= stream.next) return undefined;
+    return this.#open(stream, outbox.acked(consumer, stream.sid));
   }
 
   /** The stream to send from next: alarms strictly first, live and bulk 80 to 20. */
@@ -127,8 +136,17 @@ export class StreamSet {
     return this.#bounded(window) ? undefined : window;
   }
 
+  #open(stream: Stream, cursor: number): StreamWindow {
+    const window = new StreamWindow(stream, cursor);
+    window.level = this.#options.levelOf(stream.lane);
+    window.movedAt = this.#options.clock.monotonic();
+    this.#windows.set(stream.sid, window);
+    return window;
+  }
+
   /** Whether enough is on its way beyond the cloud's watermark. */
   #bounded(window: StreamWindow): boolean {
+    if (window.back && window.probing && window.events > 0) return true;
     const { unackedEvents, unackedBytes } = this.#options.limits;
     return (
       window.level === 'cloud' && (window.events >= unackedEvents || window.bytes >= unackedBytes)

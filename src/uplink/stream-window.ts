@@ -39,8 +39,12 @@ export interface Refusal {
 export class StreamWindow {
   stream: Stream;
   level: AckLevel = 'broker';
-  /** Highest sequence that the cloud says it has stored; 0 before the first. */
-  watermark = 0;
+  /** Up to where the cloud said last that it has stored; undefined before it has said anything. */
+  heard: number | undefined;
+  /** Monotonic time since which the cloud's watermark lies unmoved below the cursor. */
+  lowSince: number | undefined;
+  /** What was sent again from the watermark has not moved it: the next time one batch must do. */
+  probing = false;
   /** Batches read ahead, in order. */
   readonly ahead: StoredBatch[] = [];
   aheadBytes = 0;
@@ -58,6 +62,10 @@ export class StreamWindow {
   /** Times in a row that the watermark stood still until the limit. */
   stalls = 0;
   #cursor: number;
+  /** Where the durable cursor is: it never moves backward, the cursor of a window does. */
+  #floor: number;
+  /** Highest sequence that was sent before the window went back. */
+  #reached = 0;
   #sent: number;
   #flights: Flight[] = [];
   /** Index of the first flight that is not acked; the array is cut now and then. */
@@ -69,10 +77,31 @@ export class StreamWindow {
   constructor(stream: Stream, cursor: number) {
     this.stream = stream;
     this.#cursor = cursor;
+    this.#floor = cursor;
     this.#sent = cursor;
   }
 
-  /** Last sequence that is acked. */
+  /** Highest sequence that the cloud says it has stored; 0 before the first. */
+  get watermark(): number {
+    return this.heard ?? 0;
+  }
+
+  /** Whether the cloud misses something below the cursor that the log still holds. */
+  get low(): boolean {
+    return this.heard !== undefined && this.#proven < this.#cursor;
+  }
+
+  /** Whether what is sent now lies below the durable cursor. */
+  get back(): boolean {
+    return this.#cursor < this.#floor;
+  }
+
+  /** Whether the cloud waits for something that the log does not hold any more. */
+  get outrun(): boolean {
+    return this.heard !== undefined && this.heard < this.stream.oldest - 1;
+  }
+
+  /** Last sequence that is acked; after going back, up to where the cloud has it. */
   get cursor(): number {
     return this.#cursor;
   }
@@ -155,6 +184,7 @@ export class StreamWindow {
     if (batch === undefined) return;
     this.#sent = batch.sequence + batch.n - 1;
     this.#cursor = this.#sent;
+    this.#floor = Math.max(this.#floor, this.#cursor);
   }
 
   /** Moves the cursor over what is acked without a hole; returns the flights that it passed. */
@@ -175,6 +205,7 @@ export class StreamWindow {
         this.#unconfirmed -= 1;
       }
     }
+    this.#floor = Math.max(this.#floor, this.#cursor);
     const passed = this.#flights.slice(from, this.#head);
     if (this.#head > 256 && this.#head * 2 > this.#flights.length) {
       this.#flights = this.#flights.slice(this.#head);
@@ -185,6 +216,31 @@ export class StreamWindow {
 
   /** Back to the cursor: what was sent beyond it is read and sent again. */
   restart(cursor: number): void {
+    const { back } = this;
+    this.#floor = Math.max(this.#floor, cursor);
+    // What another connection has carried may be lost with it.
+    this.#reached = 0;
+    this.#moveTo(back ? this.#cursor : this.#floor);
+  }
+
+  /** Below the cursor, to where the cloud has everything, as far as the log goes. */
+  goBack(): void {
+    this.#reached = Math.max(this.#reached, this.#sent);
+    this.#moveTo(this.#proven);
+  }
+
+  /** To where it was before it went back: the cloud took nothing, and what is new must not wait. */
+  goForward(): void {
+    const reached = Math.max(this.#floor, this.#reached);
+    this.#moveTo(this.#floor);
+    this.#sent = reached;
+  }
+
+  get #proven(): number {
+    return Math.max(this.watermark, this.stream.oldest - 1);
+  }
+
+  #moveTo(cursor: number): void {
     for (let at = this.#head; at < this.#flights.length; at += 1) {
       const flight = this.#flights[at];
       if (flight !== undefined) flight.live = false;
@@ -194,7 +250,7 @@ export class StreamWindow {
     this.#events = 0;
     this.#bytes = 0;
     this.#unconfirmed = 0;
-    this.#cursor = Math.max(this.#cursor, cursor);
+    this.#cursor = cursor;
     this.#sent = this.#cursor;
     this.ahead.length = 0;
     this.aheadBytes = 0;

@@ -19,8 +19,8 @@ import { LastValues } from './last-values.ts';
 import type { MqttSession } from './mqtt-session.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
-import { statePayload, willPayload } from './state.ts';
-import { consumer } from './stream-set.ts';
+import { willPayload } from './state.ts';
+import { StateTeller } from './state-teller.ts';
 import { expiryWarning } from './tls.ts';
 import { type Topics, topicsOf } from './topics.ts';
 
@@ -82,6 +82,7 @@ export class TenantConnection {
   readonly #inbound: Inbound;
   readonly #connector: Connector;
   readonly #control: ControlQueue;
+  readonly #teller: StateTeller;
   readonly #lastValues: LastValues;
   readonly #backoff: Backoff;
   readonly #stop = new AbortController();
@@ -108,12 +109,20 @@ export class TenantConnection {
     this.#backoff = new Backoff(limits.backoff);
     this.#lastValues = new LastValues(tenant);
     this.#control = new ControlQueue();
+    this.#teller = new StateTeller({
+      ...options,
+      everyMs: limits.publisher.stateEveryMs,
+      tell: () => {
+        if (!this.#closing) this.#say(this.#birth());
+      },
+    });
     this.#publisher = new Publisher({
       ...options,
       topics: this.#topics,
       ack: settings.ack,
       limits: limits.publisher,
-      onEpoch: () => this.#say(this.#birth()),
+      onEpoch: () => this.#teller.committed(),
+      onOutrun: () => this.#teller.outrun(),
       ...(limits.backoff.random === undefined ? {} : { random: limits.backoff.random }),
     });
     this.#inbound = new Inbound({
@@ -152,6 +161,7 @@ export class TenantConnection {
   /** The outbox has grown. */
   committed(): void {
     this.#publisher.committed();
+    if (this.#session !== undefined) this.#teller.committed();
   }
 
   /** Takes over settings that need no new connection. */
@@ -309,13 +319,7 @@ export class TenantConnection {
   }
 
   #birth(): ControlMessage {
-    return { topic: this.#topics.state, payload: this.#statePayload('online'), retain: true };
-  }
-
-  #statePayload(state: 'online' | 'offline'): string {
-    const { outbox, tenant, version, clock } = this.#options;
-    const streams = outbox.streams().filter((stream) => stream.tenant === tenant);
-    return statePayload(state, version, clock, streams, (sid) => outbox.acked(consumer, sid));
+    return { topic: this.#topics.state, payload: this.#teller.payload('online'), retain: true };
   }
 
   #say(message: ControlMessage): void {
@@ -336,7 +340,7 @@ export class TenantConnection {
     const done = new Promise<void>((resolve) => {
       this.#say({
         topic: this.#topics.state,
-        payload: this.#statePayload('offline'),
+        payload: this.#teller.payload('offline'),
         retain: true,
         done: resolve,
       });
@@ -381,5 +385,6 @@ export class TenantConnection {
     this.#lastValuesTimer?.[Symbol.dispose]();
     this.#settleTimer?.[Symbol.dispose]();
     this.#certificateTimer?.[Symbol.dispose]();
+    this.#teller.stop();
   }
 }

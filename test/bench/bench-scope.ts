@@ -12,12 +12,21 @@ export class BenchScope {
   }
 }
 
+const open = new Set<BenchScope>();
+
+/** Ends what measurements have started: the bench is interrupted. */
+export async function closeOpenScopes(): Promise<void> {
+  for (const scope of open) await scope.close();
+}
+
 /** Runs a measurement and undoes what it started, whatever happens. */
 export async function inScope<T>(measure: (scope: BenchScope) => Promise<T>): Promise<T> {
   const scope = new BenchScope();
+  open.add(scope);
   try {
     return await measure(scope);
   } finally {
+    open.delete(scope);
     await scope.close();
   }
 }

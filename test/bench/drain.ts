@@ -163,6 +163,7 @@ export async function run(): Promise<readonly BenchResult[]> {
     peer.line('bridge: … of that until reconnected', 'reconnect', 's', {
       note: 'restart_timeout 1',
     }),
+    peer.line('bridge: … after reconnecting', 'afterConnect', 's'),
     {
       name: `ours / bridge: ${back}`,
       value: ratioOf(own.rounds('recovery'), peer.rounds('recovery')),

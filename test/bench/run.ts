@@ -8,6 +8,7 @@ import { cpus, totalmem } from 'node:os';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { Bench, BenchResult } from './bench-result.ts';
+import { closeOpenScopes } from './bench-scope.ts';
 import { lineOf, noisyCores } from './report.ts';
 
 const names = [
@@ -29,6 +30,12 @@ const unknown = only?.find((name) => !names.some((known) => known === name));
 if (unknown !== undefined) {
   process.stderr.write(`there is no bench ${unknown}; there are ${names.join(', ')}\n`);
   process.exit(2);
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    const end = () => process.exit(130);
+    closeOpenScopes().then(end, end);
+  });
 }
 if (!values.json) {
   process.stdout.write(

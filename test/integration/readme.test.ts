@@ -52,7 +52,9 @@ withMosquitto('the lines of the README bring a device to a broker as they stand'
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     // As in a technician's shell: an npm that runs these tests must not speak for the one inside.
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))),
+    env: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_COMPILE_CACHE$)/i.test(name)),
+    ),
     // A group of its own, because npm starts the daemon and is not told to end it.
     detached: true,
   });

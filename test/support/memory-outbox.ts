@@ -169,6 +169,14 @@ export class MemoryOutbox implements Outbox {
     if (log !== undefined && batch !== undefined) log.batches[at] = { ...batch, body };
   }
 
+  /** Holds no batch any more that ends at or before a sequence. */
+  forgetThrough(sid: number, sequence: number): void {
+    const batches = this.#log(sid)?.batches;
+    while (batches?.[0] !== undefined && batches[0].sequence + batches[0].n - 1 <= sequence) {
+      batches.shift();
+    }
+  }
+
   #log(sid: number): Log | undefined {
     return this.#logs.find((log) => log.sid === sid);
   }

@@ -43,6 +43,16 @@ export class IntervalSet {
     return true;
   }
 
+  /** Takes out everything up to a number and what goes on from there; returns the end of it. */
+  takeThrough(through: number): number {
+    let end = through;
+    while (this.#intervals[0] !== undefined && this.#intervals[0][0] <= end + 1) {
+      end = Math.max(end, this.#intervals[0][1]);
+      this.#intervals.shift();
+    }
+    return end;
+  }
+
   /** Takes out the interval that begins at a number and returns its end. */
   takeFrom(from: number): number | undefined {
     const [first] = this.#intervals;

@@ -68,9 +68,9 @@ function report(): void {
     say(JSON.stringify({ ...counters, watermarks: receiver.receiver.watermarks() }));
     return;
   }
-  const { received, duplicates, lost, outOfOrder, gaps, invalid } = counters;
+  const { received, duplicates, lost, gone, outOfOrder, gaps, invalid } = counters;
   say(
-    `${received} received, ${duplicates} duplicates, ${lost} given up, ${outOfOrder} late, ${gaps} gaps, ${invalid} invalid`,
+    `${received} received, ${duplicates} duplicates, ${lost} given up, ${gone} gone, ${outOfOrder} late, ${gaps} gaps, ${invalid} invalid`,
   );
 }
 

@@ -11,6 +11,7 @@ export interface MqttReceiverOptions extends Pick<ReceiverOptions, 'store' | 'sa
   readonly state?: ReceiverState;
   readonly tickMs?: number;
   readonly replayAfterMs?: number;
+  readonly goneAfterMs?: number;
   /** User name, password, certificates, client id. */
   readonly connection?: IClientOptions;
   readonly onProblem?: (message: string) => void;
@@ -27,12 +28,13 @@ export class MqttReceiver {
 
   constructor(options: MqttReceiverOptions) {
     this.#options = options;
-    const { store, save, state, replayAfterMs } = options;
+    const { store, save, state, replayAfterMs, goneAfterMs } = options;
     this.receiver = new Receiver(
       {
         store,
         ...(save === undefined ? {} : { save }),
         ...(replayAfterMs === undefined ? {} : { replayAfterMs }),
+        ...(goneAfterMs === undefined ? {} : { goneAfterMs }),
         acknowledge: ({ tenant, gateway, lane, epoch, sequence }) => {
           if (options.ack === 'none') return;
           this.#publish(`riser/1/${tenant}/${gateway}/${lane}/ack`, { epoch, seq: sequence }, true);
@@ -69,7 +71,11 @@ export class MqttReceiver {
     this.#client = client;
     // Takes the place of "message" so that the broker's ack waits until the event is stored.
     client.handleMessage = (packet, done) => {
-      this.receiver.accept(packet.topic, packet.payload as Buffer).then(
+      const payload = packet.payload as Buffer;
+      const taken = packet.topic.endsWith('/state')
+        ? this.receiver.acceptState(packet.topic, payload)
+        : this.receiver.accept(packet.topic, payload);
+      taken.then(
         () => done(),
         (error: unknown) => {
           onProblem?.(`not stored: ${String(error)}`);
@@ -85,8 +91,17 @@ export class MqttReceiver {
     await new Promise<void>((resolve) => {
       client.on('connect', () => {
         client.subscribe(filters, { qos: 1 }, (error) => {
-          if (error === null || error === undefined) resolve();
-          else onProblem?.(`cannot subscribe: ${error.message}`);
+          if (error !== null && error !== undefined) {
+            onProblem?.(`cannot subscribe: ${error.message}`);
+            return;
+          }
+          // After the events: what is told of as sent before has come, or is missing.
+          client.subscribe(`riser/1/${tenant}/+/state`, { qos: 1 }, (refused) => {
+            if (refused !== null && refused !== undefined) {
+              onProblem?.(`cannot learn what the gateways still hold: ${refused.message}`);
+            }
+            resolve();
+          });
         });
       });
     });

@@ -1,4 +1,11 @@
-import { type Envelope, type Placed, readEvent, type StreamName } from './envelope.ts';
+import {
+  type Envelope,
+  type Held,
+  type Placed,
+  readEvent,
+  readState,
+  type StreamName,
+} from './envelope.ts';
 import { type Interval, IntervalSet } from './interval-set.ts';
 
 export interface Watermark extends StreamName {
@@ -24,6 +31,8 @@ export interface ReceiverOptions {
   readonly ackEveryEvents?: number;
   /** A gap is asked for when it has been open this long, and again after as long. */
   readonly replayAfterMs?: number;
+  /** What a gateway's log does not hold any more is waited for this long: it may be on its way. */
+  readonly goneAfterMs?: number;
   /** Ranges beyond the watermark that are remembered for each stream. */
   readonly maxRanges?: number;
   /** Streams of all gateways together; the one that was silent longest is forgotten. */
@@ -49,6 +58,11 @@ export interface ReceiverCounters {
   readonly duplicates: number;
   /** Events that the gateway has given up and declared by gap events. */
   readonly lost: number;
+  /**
+   * Events that never came and that the gateway's log did not hold any more when this receiver
+   * asked for them: it came too late, or was away too long.
+   */
+  readonly gone: number;
   /** Events that came for the first time after one with a higher sequence. */
   readonly outOfOrder: number;
   /** Ranges that are missing at present. */
@@ -66,6 +80,8 @@ interface Track {
   acked: number;
   readonly beyond: IntervalSet;
   gapSince: number | undefined;
+  /** Where the gateway's log begins, and since when nothing from below that has come. */
+  held: { readonly oldest: number; since: number } | undefined;
   /** Something came since the last ack: new, or again because an ack was lost. */
   owes: boolean;
 }
@@ -73,6 +89,7 @@ interface Track {
 const defaults = {
   ackEveryEvents: 1_000,
   replayAfterMs: 30_000,
+  goneAfterMs: 5_000,
   maxRanges: 1_024,
   maxStreams: 10_000,
 };
@@ -88,6 +105,7 @@ export class Receiver {
   #received = 0;
   #duplicates = 0;
   #lost = 0;
+  #gone = 0;
   #outOfOrder = 0;
   #invalid = 0;
   #overflowed = 0;
@@ -102,6 +120,7 @@ export class Receiver {
         acked: 0,
         beyond: new IntervalSet(this.#options.maxRanges, beyond),
         gapSince: undefined,
+        held: undefined,
         owes: true,
       });
     }
@@ -109,6 +128,8 @@ export class Receiver {
       this.#received = state.counters.received;
       this.#duplicates = state.counters.duplicates;
       this.#lost = state.counters.lost;
+      // Files of before 0.1 know no such counter.
+      this.#gone = state.counters.gone ?? 0;
       this.#outOfOrder = state.counters.outOfOrder;
       this.#invalid = state.counters.invalid;
     }
@@ -129,9 +150,27 @@ export class Receiver {
     return this.#inTurn(() => this.#take(placed));
   }
 
+  /**
+   * Takes one message of a state topic: says in return up to where each of its streams is stored,
+   * even if that is nothing, so that the gateway learns what is missing here.
+   */
+  acceptState(topic: string, payload: Uint8Array | string): Promise<void> {
+    let streams: readonly Held[];
+    try {
+      streams = readState(topic, payload);
+    } catch {
+      this.#invalid += 1;
+      return Promise.resolve();
+    }
+    return this.#inTurn(async () => {
+      for (const held of streams) this.#hear(held);
+    });
+  }
+
   /** To be called about once a second: acknowledges what is owed and asks for what is missing. */
   tick(): Promise<void> {
     return this.#inTurn(async () => {
+      for (const track of this.#tracks.values()) this.#passOverGone(track);
       await this.#acknowledgeAll(() => true);
       for (const track of this.#tracks.values()) this.#askForMissing(track);
     });
@@ -152,6 +191,7 @@ export class Receiver {
       received: this.#received,
       duplicates: this.#duplicates,
       lost: this.#lost,
+      gone: this.#gone,
       outOfOrder: this.#outOfOrder,
       gaps,
       invalid: this.#invalid,
@@ -175,6 +215,9 @@ export class Receiver {
   async #take({ stream, epoch, first, last, envelope, text }: Placed): Promise<void> {
     const track = this.#track(stream, epoch);
     track.owes = true;
+    if (track.held !== undefined && first < track.held.oldest) {
+      track.held.since = this.#options.now();
+    }
     const beyondWatermark: Interval = [Math.max(first, track.watermark + 1), last];
     const fresh = beyondWatermark[0] > last ? [] : track.beyond.missing(beyondWatermark);
     const count = fresh.reduce((sum, [from, to]) => sum + to - from + 1, 0);
@@ -197,8 +240,11 @@ export class Receiver {
     if (envelope.type === 'riser.gap.v1') this.#lost += count;
     else this.#received += count;
     for (const [from, to] of fresh) if (to < highest) this.#outOfOrder += to - from + 1;
-    track.watermark = track.beyond.takeFrom(track.watermark + 1) ?? track.watermark;
+    const before = track.watermark;
+    track.watermark = track.beyond.takeFrom(before + 1) ?? before;
     if (track.beyond.intervals.length === 0) track.gapSince = undefined;
+    // While it is being filled there is nothing to ask for.
+    else if (track.watermark > before) track.gapSince = this.#options.now();
     else track.gapSince ??= this.#options.now();
     await this.#acknowledgeAll(
       ({ watermark, acked }) => watermark - acked >= this.#options.ackEveryEvents,
@@ -207,9 +253,7 @@ export class Receiver {
 
   /** Saved first, once for all that is due. */
   async #acknowledgeAll(isDue: (track: Track) => boolean): Promise<void> {
-    const due = [...this.#tracks.values()].filter(
-      (track) => track.owes && track.watermark > 0 && isDue(track),
-    );
+    const due = [...this.#tracks.values()].filter((track) => track.owes && isDue(track));
     if (due.length === 0) return;
     await this.#options.save?.(this.state());
     for (const track of due) {
@@ -221,6 +265,28 @@ export class Receiver {
         sequence: track.watermark,
       });
     }
+  }
+
+  #hear({ stream, epoch, oldest }: Held): void {
+    const isKnown = this.#tracks.has(keyOf(stream, epoch));
+    // A stream that has events is not forgotten for one that is only told of.
+    if (!isKnown && this.#tracks.size >= this.#options.maxStreams) return;
+    // Put at the end: the newest epoch is said last, and stays as the retained watermark.
+    const track = this.#track(stream, epoch);
+    track.owes = true;
+    if (track.held?.oldest !== oldest) track.held = { oldest, since: this.#options.now() };
+  }
+
+  /** What the log does not hold any more is not waited for: the watermark would stand still for ever. */
+  #passOverGone(track: Track): void {
+    const { held, beyond, watermark } = track;
+    if (held === undefined || held.oldest - 1 <= watermark) return;
+    if (this.#options.now() - held.since < this.#options.goneAfterMs) return;
+    const range: Interval = [watermark + 1, held.oldest - 1];
+    for (const [from, to] of beyond.missing(range)) this.#gone += to - from + 1;
+    track.watermark = beyond.takeThrough(held.oldest - 1);
+    if (beyond.intervals.length === 0) track.gapSince = undefined;
+    track.owes = true;
   }
 
   #askForMissing(track: Track): void {
@@ -244,6 +310,7 @@ export class Receiver {
       acked: 0,
       beyond: new IntervalSet(this.#options.maxRanges),
       gapSince: undefined,
+      held: undefined,
       owes: false,
     };
     this.#tracks.set(key, track);

@@ -19,6 +19,13 @@ function event(first: number, n: number, options: { epoch?: string; gap?: boolea
   });
 }
 
+const stateTopic = 'riser/1/acme/gw-1/state';
+
+function state(oldest: number, next: number, epoch = 'e1'): string {
+  const live = { epoch, next, acked: next - 1, oldest };
+  return JSON.stringify({ state: 'online', since: 1, boot: 'b', version: '0', streams: { live } });
+}
+
 function receiver(
   options: { state?: ReceiverState; ackEveryEvents?: number; maxRanges?: number } = {},
 ) {
@@ -142,7 +149,11 @@ test('what could not be stored was not received, and is taken when it comes agai
   failing(true);
   await t.throwsAsync(made.accept(topic, event(1, 2)), { message: 'disk full' });
   await made.tick();
-  t.is(acks.length, 0);
+  t.deepEqual(
+    acks.map(({ sequence }) => sequence),
+    [0],
+    'nothing of it is stored, and the gateway is told so',
+  );
   failing(false);
   await made.accept(topic, event(1, 2));
   t.deepEqual(stored, [[1, 2]]);
@@ -222,6 +233,137 @@ test('an interval set agrees with a set of numbers, whatever is added', (t) => {
       [...numbers].sort((a, b) => a - b),
     );
   }
+});
+
+test('a receiver that comes late says that it has nothing, and has all when the log holds all', async (t) => {
+  const { made, acks, pass } = receiver();
+  await made.acceptState(stateTopic, state(1, 50_001));
+  await made.tick();
+  t.like(acks, [{ lane: 'live', epoch: 'e1', sequence: 0 }]);
+  await made.accept(topic, event(50_001, 1));
+  await made.tick();
+  t.is(acks.at(-1)?.sequence, 0);
+
+  pass(60_000);
+  await made.accept(topic, event(1, 50_000));
+  await made.tick();
+  t.is(acks.at(-1)?.sequence, 50_001);
+  t.like(made.counters(), { received: 50_001, gone: 0, lost: 0, gaps: 0 });
+});
+
+test('without a state it says that it has nothing as soon as something comes that is not the first', async (t) => {
+  const { made, acks } = receiver();
+  await made.accept(topic, event(50_001, 1));
+  await made.tick();
+  t.deepEqual(
+    acks.map(({ sequence }) => sequence),
+    [0],
+  );
+});
+
+test('what the log does not hold any more is gone, counted once, and what lies beyond is kept', async (t) => {
+  const { made, acks, pass } = receiver();
+  await made.accept(topic, event(1, 10));
+  await made.accept(topic, event(21, 10));
+  await made.accept(topic, event(41, 10));
+  await made.acceptState(stateTopic, state(36, 51));
+  await made.tick();
+  t.is(acks.at(-1)?.sequence, 10);
+  pass(6_000);
+  await made.tick();
+  await made.acceptState(stateTopic, state(36, 51));
+  await made.tick();
+  t.is(acks.at(-1)?.sequence, 35);
+  t.like(made.counters(), { received: 30, gone: 15, lost: 0, gaps: 1 });
+
+  const again = receiver({ state: structuredClone(made.state()) });
+  await again.made.accept(topic, event(36, 5));
+  t.like(again.made.counters(), { received: 35, gone: 15, gaps: 0 });
+  t.is(again.made.watermarks()[0]?.sequence, 50);
+});
+
+test('what is gone from the log but still on its way is stored', async (t) => {
+  const { made, pass } = receiver();
+  await made.acceptState(stateTopic, state(31, 41));
+  for (const first of [1, 11, 21]) {
+    pass(4_000);
+    await made.tick();
+    await made.accept(topic, event(first, 10));
+  }
+  await made.accept(topic, event(31, 10));
+  pass(6_000);
+  await made.tick();
+  t.like(made.counters(), { received: 40, gone: 0 });
+});
+
+test('a state says nothing of another epoch', async (t) => {
+  const { made, pass } = receiver();
+  await made.accept(topic, event(11, 10));
+  await made.acceptState(stateTopic, state(5, 9, 'e2'));
+  pass(6_000);
+  await made.tick();
+  t.deepEqual(
+    made.watermarks().map(({ epoch, sequence }) => [epoch, sequence]),
+    [
+      ['e1', 0],
+      ['e2', 4],
+    ],
+  );
+});
+
+test('an earlier epoch of which the log holds something is asked for, before the newest', async (t) => {
+  const { made, acks, pass } = receiver();
+  const said = JSON.parse(state(5, 9, 'e2'));
+  said.streams.live.earlier = [{ epoch: 'e1', next: 31, oldest: 1 }];
+  await made.acceptState(stateTopic, JSON.stringify(said));
+  pass(6_000);
+  await made.tick();
+  t.deepEqual(
+    acks.map(({ epoch, sequence }) => [epoch, sequence]),
+    [
+      ['e1', 0],
+      ['e2', 4],
+    ],
+  );
+  t.like(made.counters(), { gone: 4, gaps: 0 });
+});
+
+test('a fresh receiver on a fresh gateway has nothing gone', async (t) => {
+  const { made, pass } = receiver();
+  await made.acceptState(stateTopic, state(1, 1));
+  pass(60_000);
+  await made.tick();
+  await made.accept(topic, event(1, 3));
+  t.like(made.counters(), { received: 3, gone: 0, gaps: 0 });
+});
+
+test('what is no state of the contract is counted and moves nothing', async (t) => {
+  const { made, pass } = receiver();
+  await made.accept(topic, event(5, 1));
+  for (const [where, payload] of [
+    [stateTopic, '{'],
+    [stateTopic, '[]'],
+    [stateTopic, '{"streams":[]}'],
+    [stateTopic, '{"streams":{"live":null}}'],
+    [stateTopic, state(0, 9)],
+    [stateTopic, state(4, 9).replace('"next"', '"earlier":[{"epoch":"e0"}],"next"')],
+    [stateTopic, state(10, 9)],
+    [stateTopic, state(3.5, 9)],
+    [stateTopic, state(3, 9, 'e 1')],
+    [stateTopic, state(3, Number.MAX_SAFE_INTEGER + 1)],
+    [stateTopic, state(4, 9).replace('{', `{"pad":"${'x'.repeat(65_536)}",`)],
+    ['riser/1/ACME/gw-1/state', state(4, 9)],
+    ['riser/1/acme/gw-1/live/state', state(4, 9)],
+  ] as const) {
+    await made.acceptState(where, payload);
+  }
+  await made.acceptState(stateTopic, '{"state":"offline"}');
+  await made.acceptState(stateTopic, '');
+  await made.acceptState('riser/1/acme/gw-2/state', state(4, 9));
+  pass(6_000);
+  await made.tick();
+  t.like(made.counters(), { invalid: 13, gone: 3 });
+  t.is(made.watermarks().find(({ gateway }) => gateway === 'gw-1')?.sequence, 0);
 });
 
 const range = (from: number, to: number) =>

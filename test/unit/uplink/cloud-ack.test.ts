@@ -71,13 +71,17 @@ test('a retained watermark passes over batches without sending them', async (t) 
   const { outbox, peer, events, ack } = await start(t);
   peer.behaviour.publish = (packet, connection) => {
     if (packet.topic !== `${root}/state`) return;
-    // As a broker does: what is retained comes after the subscription, before the birth's ack.
-    ack(30);
     connection.ack(packet.messageId);
   };
   await outbox.append(upTo(31).map(() => readingsBatch(acme)));
   await peer.until(() => events().length === 16);
   const before = events().length;
+  peer.behaviour.publish = (packet, connection) => {
+    if (packet.topic !== `${root}/state`) return;
+    // As a broker does: what is retained comes after the subscription, before the birth's ack.
+    ack(30);
+    connection.ack(packet.messageId);
+  };
   peer.connections[0]?.close();
 
   await peer.until(() => events().length > before);
@@ -117,13 +121,16 @@ test('no more than the bound is sent beyond the watermark', async (t) => {
 });
 
 test('a watermark ahead of the file begins a new epoch, once, and tells it in a birth', async (t) => {
-  const { outbox, peer, ack } = await start(t);
+  const { outbox, peer, ack } = await start(t, { limits: { publisher: { stateEveryMs: 50 } } });
   await outbox.append([readingsBatch(acme)]);
   await until(() => outbox.pending() === 0);
   ack(500);
   ack(501);
-  await peer.until(
-    () => peer.received.filter(({ topic }) => topic === `${root}/state`).length === 2,
+  await peer.until(() =>
+    peer.received.some(({ topic, payload }) => {
+      if (topic !== `${root}/state`) return false;
+      return JSON.parse(payload.toString()).streams?.live?.epoch === 'epoch2';
+    }),
   );
   const open = outbox.streams().filter(({ closed }) => !closed);
   t.deepEqual(
@@ -196,4 +203,131 @@ test('what the cloud refuses for good is set aside; a cloud that refuses everyth
   await new Promise((resolve) => setTimeout(resolve, 800));
   t.true(outbox.stats().deadLetters <= 5, `${outbox.stats().deadLetters} dead letters`);
   t.true(outbox.pending() > 40);
+});
+
+/** Limits under which a late receiver is seen within a fraction of a second. */
+const soon = {
+  lowMs: 60,
+  goBackEveryMs: 200,
+  longestGoBackMs: 400,
+  stateEveryMs: 20,
+  stallMs: 150,
+};
+const sequencesOf = (messages: readonly { readonly payload: Buffer | string }[]) =>
+  messages.map(({ payload }) => Number(JSON.parse(payload.toString()).sequence));
+
+/** Forty events of which the broker has acked each, and then a cloud that begins to speak. */
+async function lateCloud(t: Parameters<typeof start>[0], publisher: object = {}) {
+  const under = await start(t, { limits: { publisher: { ...soon, ...publisher } } });
+  await under.outbox.append(upTo(40).map(() => readingsBatch(acme)));
+  await until(() => under.outbox.acked('uplink', 1) === 40);
+  return under;
+}
+
+test('a cloud that begins late gets everything that the log holds, in order, and the cursor stays', async (t) => {
+  const { outbox, peer, events, ack, uplink } = await lateCloud(t);
+  ack(0);
+  await peer.until(() => events().length === 80);
+  t.deepEqual(sequencesOf(events().slice(40)), upTo(40));
+  t.is(outbox.acked('uplink', 1), 40);
+  const { acked } = uplink.status()[0] ?? {};
+  await outbox.append([readingsBatch(acme)]);
+  ack(40);
+  await peer.until(() => events().length === 81);
+  ack(41);
+  await until(() => outbox.pending() === 0);
+  t.is(uplink.status()[0]?.acked, (acked ?? 0) + 1, 'what comes again is not counted again');
+});
+
+test('a watermark that follows the acks of the broker makes nothing come again', async (t) => {
+  const { peer, events, ack } = await lateCloud(t, { lowMs: 2_000 });
+  for (const seq of [10, 20, 30, 40, 25, 40]) {
+    ack(seq);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  peer.say(`${root}/cmd/end`, '{"id":"end"}');
+  await peer.until(() => peer.received.some(({ topic }) => topic === `${root}/result/end`));
+  t.is(events().length, 40);
+});
+
+test('a cloud that says 0 for ever is sent the log once, then one batch at a time, and what is new all the same', async (t) => {
+  const { outbox, peer, events, ack, uplink } = await lateCloud(t);
+  ack(0);
+  await peer.until(() => events().length >= 80);
+  const told = setInterval(() => ack(0), 20);
+  t.teardown(() => clearInterval(told));
+  await until(() => uplink.status()[0]?.detail?.includes('only up to 0') === true);
+  await outbox.append(upTo(5).map(() => readingsBatch(acme)));
+  await peer.until(() => sequencesOf(events()).includes(45));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+
+  const again = sequencesOf(events().slice(80));
+  t.true(again.filter((sequence) => sequence > 40).length <= 10, again.join(' '));
+  t.deepEqual([...new Set(again.filter((sequence) => sequence <= 40))], [1]);
+  t.true(again.length < 20, `${again.length} sent`);
+  t.is(outbox.acked('uplink', 1), 40);
+
+  clearInterval(told);
+  peer.behaviour.publish = (packet, connection) => {
+    connection.ack(packet.messageId);
+    if (packet.topic === live) ack(JSON.parse(packet.payload.toString()).sequence);
+  };
+  await until(() => outbox.pending() === 0);
+});
+
+test('a cloud that takes turns in saying much and little is not sent the log at each turn', async (t) => {
+  const { peer, events, ack, uplink } = await lateCloud(t, {
+    longestGoBackMs: 60_000,
+    goBackEveryMs: 60_000,
+  });
+  ack(0);
+  await peer.until(() => events().length === 80);
+  for (let turn = 0; turn < 4; turn += 1) {
+    ack(40);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    ack(0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  t.is(events().length, 80);
+  t.is(uplink.status()[0]?.state, 'connected');
+});
+
+test('what is left of a closed epoch comes again, too, when the cloud has not all of it', async (t) => {
+  const { outbox, peer, events, ack } = await lateCloud(t);
+  await outbox.renewEpoch(acme, 'live');
+  await outbox.append([readingsBatch(acme)]);
+  await peer.until(() => events().length === 41);
+  await peer.until(() => peer.received.some(({ payload }) => payload.includes('"earlier"')));
+  const said = peer.received.filter(({ topic }) => topic === `${root}/state`).at(-1);
+  t.deepEqual(JSON.parse(said?.payload.toString() ?? '').streams.live, {
+    epoch: 'epoch2',
+    next: 2,
+    acked: 0,
+    oldest: 1,
+    earlier: [{ epoch: 'epoch1', next: 41, oldest: 1 }],
+  });
+  ack(30);
+  await peer.until(() => events().length >= 51);
+  t.deepEqual(
+    sequencesOf(events().slice(41, 51)),
+    upTo(10).map((n) => 30 + n),
+  );
+  ack(40);
+  await outbox.append([readingsBatch(acme)]);
+  await peer.until(() => JSON.parse(events().at(-1)?.payload.toString() ?? '').id === 'epoch2.2');
+});
+
+test('the state tells of a new stream, and again of where the log begins when the cloud waits for less', async (t) => {
+  const { outbox, peer, ack } = await start(t, { limits: { publisher: soon } });
+  const told = () =>
+    peer.received
+      .filter(({ topic }) => topic === `${root}/state`)
+      .map(({ payload }) => JSON.parse(payload.toString()).streams?.live);
+  await outbox.append(upTo(40).map(() => readingsBatch(acme)));
+  await peer.until(() => told().some((stream) => stream?.oldest === 1));
+  await until(() => outbox.acked('uplink', 1) === 40);
+  outbox.forgetThrough(1, 30);
+  ack(0);
+  await peer.until(() => told().at(-1)?.oldest === 31);
+  t.is(told().at(-1).epoch, 'epoch1');
 });

@@ -4,6 +4,7 @@ import type { Pipe } from '../../../src/uplink/mqtt-session.ts';
 import { Publisher } from '../../../src/uplink/publisher.ts';
 import { publisherLimits } from '../../../src/uplink/publisher-limits.ts';
 import { topicsOf } from '../../../src/uplink/topics.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryOutbox, readingsBatch } from '../../support/memory-outbox.ts';
 import { silentNotes } from '../../support/silent-notes.ts';
 import { acme, gateway } from '../../support/uplink-under-test.ts';
@@ -69,6 +70,7 @@ for (const ack of ['broker', 'cloud'] as const) {
         conditions: { raise: () => {}, clear: () => {} },
         limits: { ...publisherLimits, readBatches: 1 + next(5), unackedEvents: 40 },
         onEpoch: () => {},
+        onOutrun: () => {},
       });
       let connection = new FickleConnection(1 + next(8), arrived);
       publisher.attach(connection);
@@ -117,6 +119,74 @@ for (const ack of ['broker', 'cloud'] as const) {
     }
   });
 }
+
+test('a receiver that comes late, goes, and forgets what it knew has everything in the end, and the cursor never moves back', async (t) => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const next = generator(seed);
+    const outbox = new MemoryOutbox(gateway);
+    const clock = new ManualClock();
+    const publisher = new Publisher({
+      gateway,
+      tenant: acme,
+      topics: topicsOf(gateway, acme),
+      ack: 'auto',
+      outbox,
+      clock,
+      notes: silentNotes(),
+      conditions: { raise: () => {}, clear: () => {} },
+      limits: { ...publisherLimits, readBatches: 1 + next(5), unackedEvents: 40 },
+      onEpoch: () => {},
+      onOutrun: () => {},
+    });
+    let connection = new FickleConnection(1 + next(8), []);
+    publisher.attach(connection);
+    let stored = new Set<string>();
+    let listens = false;
+    let cursor = 0;
+    let appended = 0;
+    let steps = 0;
+    let isComplete = false;
+    while (!isComplete && steps < 20_000) {
+      steps += 1;
+      const dice = next(40);
+      // Nothing goes wrong any more in the end: then all must come to rest.
+      const isCalm = steps > 400;
+      if (dice < 8 && appended < 60) {
+        await outbox.append([readingsBatch(acme, { n: 1 + next(4) })]);
+        appended += 1;
+        publisher.committed();
+      } else if (dice === 8 && !isCalm) {
+        publisher.detach();
+        connection = new FickleConnection(1 + next(8), []);
+        publisher.attach(connection);
+      } else if (dice === 9) listens = isCalm || !listens;
+      else if (dice === 10 && !isCalm) stored = new Set();
+      else if (dice === 11) await clock.pass(1 + next(60_000));
+      else {
+        const one = connection.unacked.shift();
+        // The broker acknowledges what nobody hears.
+        if (listens && one !== undefined) stored.add(one.body);
+        one?.done(0);
+        publisher.pump();
+      }
+      const [stream] = outbox.streams();
+      if (listens && stream !== undefined && next(3) === 0) {
+        publisher.watermark('live', stream.epoch, contiguous(stored));
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      const now = stream === undefined ? 0 : outbox.acked('uplink', stream.sid);
+      t.true(now >= cursor, `seed ${seed}: the cursor moved back`);
+      cursor = now;
+      isComplete =
+        isCalm &&
+        appended === 60 &&
+        outbox.pending() === 0 &&
+        contiguous(stored) === (stream?.next ?? 0) - 1;
+    }
+    publisher.close();
+    t.true(isComplete, `seed ${seed}: ${contiguous(stored)} stored, ${outbox.pending()} pending`);
+  }
+});
 
 /** Highest sequence up to which all bodies have been acked. */
 function contiguous(bodies: ReadonlySet<string>): number {
