@@ -62,7 +62,7 @@ interface Import {
 }
 
 const statement =
-  /^(?:import|export)\s+(?<type>type\s)?(?:[^'";]*?\sfrom\s)?'(?<target>[^']+)'|\bimport\('(?<dynamic>[^']+)'\)/gm;
+  /^(?:import|export)\s+(?<type>type\s)?(?:[^'";]*?\sfrom\s)?'(?<target>[^']+)'|\b(?:import|require)\('(?<dynamic>[^']+)'\)/gm;
 
 const files = globSync(['src/**/*.ts', 'plugins/**/*.ts', 'tools/**/*.ts'], {
   exclude: ['**/*.test.ts', 'plugins/*/test/**'],
