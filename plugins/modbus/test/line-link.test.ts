@@ -128,7 +128,8 @@ test('a unit that timed out is left alone for as long again, and its late answer
   t.regex(String(await read(7, { timeoutMs: 200 })), /^timeout/);
   t.is(await read(9, { unit: 2 }), 9, 'the late answer of unit 1 comes first');
   t.is(await read(8), 8);
-  t.true(host.monotonic() - start >= 400);
+  // A timer of Node may fire a millisecond early.
+  t.true(host.monotonic() - start >= 395);
   t.is(link.takeCounts().timeouts, 1);
 });
 

@@ -394,7 +394,8 @@ test('on a shared link a lost answer delays the next request by one timeout at m
   t.is(await kindOf(read(1, 1, { unit: 1, timeoutMs: 60 })), 'timeout');
   const began = host.monotonic();
   t.deepEqual(await read(2, 1, { unit: 2 }), [2]);
-  t.true(host.monotonic() - began >= 40);
+  // A timer of Node may fire a millisecond early.
+  t.true(host.monotonic() - began >= 38);
 });
 
 test('a caller that gives up is answered at once and nothing more is sent for it', async (t) => {
