@@ -5,7 +5,9 @@ import test, { type ExecutionContext } from 'ava';
 import { findPeer } from '../support/find-peer.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 
-const withMosquitto = findPeer('mosquitto') === undefined ? test.skip : test;
+const missing = findPeer('mosquitto') === undefined;
+const withMosquitto = missing ? test.skip : test;
+const named = (text: string) => (missing ? `${text} (mosquitto is not installed)` : text);
 
 /** Runs the README's demo with further arguments; resolves with its exit code and its last line of JSON. */
 async function demo(t: ExecutionContext, ...args: readonly string[]) {
@@ -43,7 +45,7 @@ test('two demos side by side both show good data, and leave nothing behind', asy
   t.deepEqual(leftovers(), before);
 });
 
-withMosquitto('the demo runs against a real broker as well', async (t) => {
+withMosquitto(named('the demo runs against a real broker as well'), async (t) => {
   const broker = await startMosquitto();
   t.teardown(() => broker.stop());
   const { code, result } = await demo(

@@ -17,7 +17,9 @@ import { startMosquitto } from '../support/mosquitto.ts';
 
 /** The daemon as it is installed: a process of its own, real drivers, real devices over TCP. */
 
-const withMosquitto = findPeer('mosquitto') === undefined ? test.skip : test;
+const missing = findPeer('mosquitto') === undefined;
+const withMosquitto = missing ? test.skip : test;
+const named = (text: string) => (missing ? `${text} (mosquitto is not installed)` : text);
 const quiet: CounterSiteShape = {
   links: 2,
   unitsPerLink: 2,
@@ -34,7 +36,7 @@ async function bench(t: ExecutionContext, shape: CounterSiteShape) {
   return { site, ports: units.ports, gateway: new GatewayProcess(t, site) };
 }
 
-withMosquitto('a reading of a device reaches a subscriber of a real broker', async (t) => {
+withMosquitto(named('a reading of a device reaches a subscriber of a real broker'), async (t) => {
   const broker = await startMosquitto();
   t.teardown(() => broker.stop());
   const { gateway } = await bench(t, { ...quiet, uplinkUrl: `mqtt://127.0.0.1:${broker.port}` });
@@ -247,7 +249,9 @@ test('a setting that needs a restart is named until it has had one', async (t) =
 });
 
 withMosquitto(
-  'SIGTERM in the middle of a drain ends the gateway with 0 within 5 s, and the rest is sent later',
+  named(
+    'SIGTERM in the middle of a drain ends the gateway with 0 within 5 s, and the rest is sent later',
+  ),
   async (t) => {
     const broker = await startMosquitto();
     t.teardown(() => broker.stop());

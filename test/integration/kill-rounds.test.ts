@@ -2,10 +2,14 @@ import test from 'ava';
 import { findPeer } from '../support/find-peer.ts';
 import { killRounds } from '../support/kill-rounds.ts';
 
-const withMosquitto = findPeer('mosquitto') === undefined ? test.skip : test;
+const missing = findPeer('mosquitto') === undefined;
+const withMosquitto = missing ? test.skip : test;
+const named = (text: string) => (missing ? `${text} (mosquitto is not installed)` : text);
 
 withMosquitto(
-  '50 kills of the gateway and 5 of the broker under 5 000 readings/s lose nothing, reorder nothing, change nothing',
+  named(
+    '50 kills of the gateway and 5 of the broker under 5 000 readings/s lose nothing, reorder nothing, change nothing',
+  ),
   async (t) => {
     const seed = Number(process.env.RISER_TEST_SEED ?? Date.now() % 1_000_000);
     t.log(`RISER_TEST_SEED=${seed}`);

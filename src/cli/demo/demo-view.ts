@@ -33,7 +33,7 @@ export function renderDemo(picture: DemoPicture): string {
     `Received    ${count(picture.received)}   lost ${picture.lost}   duplicates ${picture.duplicates}   wrong ${verdict.wrong}`,
     `Quality     ${count(verdict.good)} good   ${count(verdict.uncertain)} uncertain   ${count(verdict.bad)} bad (on purpose: "moody" misbehaves)`,
     ...picture.attention.map((sentence) => `  ! ${sentence}`.slice(0, 80)),
-    `Look inside riser status --socket ${picture.socket}`,
+    `More: npm run riser -- status --socket ${picture.socket}`,
     '',
   ].join('\n');
 }
